@@ -1,0 +1,108 @@
+// The contract of everything we ask a server. A query is plain data: its text for each version, its columns with their kinds,
+// what it needs and how often it runs. The row type is derived from `columns`, so there is one list and not two.
+
+declare const brand: unique symbol
+
+/**
+ * Text that came from a server. At run time it is a string; the type keeps it from being drawn: only the sanitiser in
+ * model/untrusted.ts makes a drawable string of it.
+ */
+export type Untrusted = { readonly [brand]: 'untrusted' }
+
+/**
+ * How a column's text on the wire becomes a value. A trailing `!` promises that it is never NULL; without it the value may be null.
+ * `big` is for counters, xids and sizes (int8, numeric without fraction), `lsn` for pg_lsn (both BigInt), `num` for float8 and
+ * numeric, `utf8` for a bytea that holds text cut by bytes (invalid or cut sequences become U+FFFD), `ints` for int[].
+ */
+type Base = {
+  int: number
+  big: bigint
+  num: number
+  bool: boolean
+  text: Untrusted
+  utf8: Untrusted
+  lsn: bigint
+  ints: readonly number[]
+}
+export type Kind = keyof Base | `${keyof Base}!`
+export type Columns = Readonly<Record<string, Kind>>
+type Value<K extends Kind> = K extends `${infer B extends keyof Base}!` ? Base[B] : K extends keyof Base ? Base[K] | null : never
+export type RowOf<Q extends { readonly columns: Columns }> = { readonly [C in keyof Q['columns']]: Value<Q['columns'][C]> }
+
+export type Variant = {
+  /** The first version this text is for: server_version_num (160000), or 10000*major+100*minor+patch of an extension or PgBouncer. */
+  readonly from: number
+  readonly text: string
+}
+
+/** Values that only the running monitor knows; they are bound to $1, $2... in this order. A missing value means: don't ask now. */
+export type Param = 'queryBytes' | 'selectedPid'
+
+export type Query<C extends Columns = Columns> = {
+  readonly id: string
+  readonly on: 'postgres' | 'pgbouncer'
+  /** `tick`: each interval. A number: at most every so many seconds, whatever the interval. */
+  readonly every: 'tick' | number
+  readonly needs?: {
+    /** An extension of the connected database; the variants' `from` then counts that extension's version. */
+    readonly extension?: 'timescaledb' | 'pg_stat_statements'
+    readonly role?: 'primary' | 'standby'
+  }
+  readonly params?: readonly Param[]
+  /**
+   * Run once for each row of another query's newest sample, with the text of that row's `key` column as $1. One that fails (a lock, say)
+   * costs its own rows only and is listed in the sample's `skipped`.
+   */
+  readonly forEach?: { readonly query: Query; readonly key: string }
+  /** Newest first. Every variant gives the same columns; what a version lacks it gives as NULL. */
+  readonly variants: readonly Variant[]
+  readonly columns: C
+}
+
+/** Declares a query and keeps the literal kinds of its columns. */
+export function query<const C extends Columns>(definition: Query<C>): Query<C> {
+  return definition
+}
+
+/** What is known of a server when a text is picked: filled by the `facts` query (or SHOW VERSION) of the connection. */
+export type PickFacts = {
+  /** server_version_num, or PgBouncer's version as 10000*major+100*minor+patch. */
+  readonly version: number
+  readonly role: 'primary' | 'standby' | null
+  /** Extensions of the connected database with their version as a number. */
+  readonly extensions: Readonly<Record<string, number>>
+  /** Extensions that the server could create here: its installation has them. */
+  readonly available: readonly string[]
+}
+
+export type Picked = { readonly text: string } | { readonly unavailable: string; readonly remedy: string }
+
+/** Chooses the text of a query for a server, or says why there is none and what would help. Pure. */
+export function pickVariant(q: Query, facts: PickFacts): Picked {
+  const extension = q.needs?.extension
+  const version = extension ? facts.extensions[extension] : facts.version
+  if (extension && version === undefined) {
+    return {
+      unavailable: `the extension ${extension} is not installed in this database`,
+      remedy: facts.available.includes(extension)
+        ? `CREATE EXTENSION ${extension};`
+        : `name the database that has it${extension === 'timescaledb' ? ' with --timescale CONNINFO' : ''}, or install ${extension} on the server`,
+    }
+  }
+  if (q.needs?.role && facts.role && q.needs.role !== facts.role) {
+    return { unavailable: `this is a ${facts.role}`, remedy: `ask a ${q.needs.role}` }
+  }
+  const variant = q.variants.find(v => (version ?? 0) >= v.from)
+  if (variant) return { text: variant.text }
+  const oldest = q.variants.at(-1)?.from ?? 0
+  const subject = extension ?? (q.on === 'pgbouncer' ? 'PgBouncer' : 'PostgreSQL')
+  return {
+    unavailable: `${subject} ${versionName(version ?? 0, q)} is too old for this`,
+    remedy: `${subject} ${versionName(oldest, q)} or later has it`,
+  }
+}
+
+function versionName(version: number, q: Query): string {
+  if (q.on === 'postgres' && !q.needs?.extension) return version >= 100000 ? String(Math.floor(version / 10000)) : 'before 10'
+  return `${Math.floor(version / 10000)}.${Math.floor(version / 100) % 100}`
+}

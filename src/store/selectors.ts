@@ -1,0 +1,58 @@
+// Questions to the state that several readers ask. Pure.
+
+import type { Query, RowOf } from '../sql/query.ts'
+import type { Link, Reading, Sample, ServerState, State } from './state.ts'
+
+/** The picture to draw: the live one, or the held one with the clock of that moment. */
+export function picture(state: State): Pick<State, 'servers' | 'order' | 'now'> {
+  return state.held ? { servers: state.held.servers, order: state.order, now: state.held.at } : state
+}
+
+/** A server may miss one whole tick before its data are called stale. Milliseconds. */
+export function staleAfterMs(intervalMs: number): number {
+  return 2 * intervalMs + 300
+}
+
+/** The link with STALE told by the age of the data, whatever the connection still believes. */
+export function linkOf(server: ServerState, now: number, intervalMs: number): Link {
+  const { link, lastAnswerAt } = server
+  if (link.state !== 'up' || lastAnswerAt === null) return link
+  if (now - lastAnswerAt <= staleAfterMs(intervalMs)) return link
+  return { state: 'stale', word: 'STALE', since: lastAnswerAt, why: 'no answer' }
+}
+
+/** Age in milliseconds of what is shown of a server; null before the first answer. Never negative. */
+export function dataAgeMs(server: ServerState, now: number): number | null {
+  return server.lastAnswerAt === null ? null : Math.max(0, now - server.lastAnswerAt)
+}
+
+/** What a query of a server says at this moment, typed by the query. */
+export function read<Q extends Query>(state: State, serverId: string, query: Q): Reading<RowOf<Q>> {
+  const { servers, now } = picture(state)
+  const server = servers[serverId]
+  const entry = server?.readings[query.id]
+  if (!server || !entry) return { kind: 'waiting' }
+  const link = linkOf(server, now, state.settings.intervalMs)
+  const { sample, previous, problem } = entry as {
+    sample: Sample<RowOf<Q>> | null
+    previous: Sample<RowOf<Q>> | null
+    problem: typeof entry.problem
+  }
+  if (problem?.kind === 'unavailable') return problem
+  if (!sample) return problem ? { kind: 'failed', error: problem.error } : { kind: 'waiting' }
+  if (problem) return { kind: 'stale', sample, previous, since: sample.at, why: problem.error }
+  if (link.state !== 'up') return { kind: 'stale', sample, previous, since: sample.at, why: link.why ?? link.word }
+  return { kind: 'fresh', sample, previous }
+}
+
+/** The newest rows of a query, fresh or stale; empty where there are none. For joins, where absence is no news. */
+export function rowsOf<Q extends Query>(state: State, serverId: string, query: Q): readonly RowOf<Q>[] {
+  const reading = read(state, serverId, query)
+  return reading.kind === 'fresh' || reading.kind === 'stale' ? reading.sample.rows : []
+}
+
+/** Ids of the servers of a kind, in the order given. */
+export function idsOf(state: State, kind: ServerState['kind']): readonly string[] {
+  const { servers, order } = picture(state)
+  return order.filter(id => servers[id]?.kind === kind)
+}
