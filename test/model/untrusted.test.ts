@@ -81,11 +81,7 @@ describe('drawable', () => {
     ['right-to-left override', 'A\u202egnp.exe', 'A·gnp.exe'],
     ['zero width', 'a\u200bb\u200dc\ufeffd', 'a·b·c·d'],
     ['tag characters', 'A\u{e0041}\u{e007f}B', 'A··B'],
-    [
-      'private use, unassigned, lone surrogates',
-      '\ue0b0\u0378\ud800\udc00\ud800x\udc00',
-      '··\u{10000}·x·'.replace('\u{10000}', ''),
-    ],
+    ['private use, unassigned, lone surrogates', '\ue0b0\u0378\ud800x\udc00\ud800', '···x··'],
     ['decomposed letter', 'e\u0301', 'é'],
     ['marks that do not compose', 'x\u0301\u0302\u0303y', 'xy'],
     ['marks without a letter', '\u0301a \u0301\u0302b', '·a ·b'],
