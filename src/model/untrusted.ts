@@ -2,10 +2,9 @@
 // a terminal. The type is not assignable to string, so a cell can't draw raw text by mistake.
 import stringWidth from 'string-width'
 
-declare const brand: unique symbol
+import type { Untrusted } from '../sql/query.ts'
 
-/** Text as a server sent it. At run time a plain string; to the compiler not one. Never put it into a template literal. */
-export type Untrusted = { readonly [brand]: 'untrusted' }
+export type { Untrusted }
 
 /** Marks text as coming from outside. */
 export function untrusted(text: string): Untrusted {

@@ -46,6 +46,7 @@ export type Query<C extends Columns = Columns> = {
   readonly needs?: {
     /** An extension of the connected database; the variants' `from` then counts that extension's version. */
     readonly extension?: 'timescaledb' | 'pg_stat_statements'
+    /** Only asked while the server has this role. */
     readonly role?: 'primary' | 'standby'
   }
   readonly params?: readonly Param[]
@@ -68,7 +69,6 @@ export function query<const C extends Columns>(definition: Query<C>): Query<C> {
 export type PickFacts = {
   /** server_version_num, or PgBouncer's version as 10000*major+100*minor+patch. */
   readonly version: number
-  readonly role: 'primary' | 'standby' | null
   /** Extensions of the connected database with their version as a number. */
   readonly extensions: Readonly<Record<string, number>>
   /** Extensions that the server could create here: its installation has them. */
@@ -88,9 +88,6 @@ export function pickVariant(q: Query, facts: PickFacts): Picked {
         ? `CREATE EXTENSION ${extension};`
         : `name the database that has it${extension === 'timescaledb' ? ' with --timescale CONNINFO' : ''}, or install ${extension} on the server`,
     }
-  }
-  if (q.needs?.role && facts.role && q.needs.role !== facts.role) {
-    return { unavailable: `this is a ${facts.role}`, remedy: `ask a ${q.needs.role}` }
   }
   const variant = q.variants.find(v => (version ?? 0) >= v.from)
   if (variant) return { text: variant.text }

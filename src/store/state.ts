@@ -1,6 +1,7 @@
 // The noun list: everything the monitor knows, as plain data that is replaced and never mutated. Only updates.ts changes it.
 
-import type { PickFacts, Query, RowOf, Untrusted } from '../sql/query.ts'
+import type { ServerFacts } from '../model/facts.ts'
+import type { Query, RowOf, Untrusted } from '../sql/query.ts'
 
 /** Rows of one query of one server, as the server gave them. `at` is our clock in epoch ms at the middle of the round trip. */
 export type Sample<Row = Readonly<Record<string, unknown>>> = {
@@ -45,21 +46,7 @@ export type Link = {
   readonly why: string | null
 }
 
-/** Facts of a server that change seldom: read at connect and every half minute. Null: not known, or no right to know. */
-export type ServerFacts = PickFacts & {
-  /** As the server words it: "16.14", "PgBouncer 1.21.0". */
-  readonly versionText: Untrusted | null
-  /** May read others' rows of pg_stat_activity (superuser or pg_read_all_stats). Always true for PgBouncer. */
-  readonly readsAllStats: boolean
-  readonly databaseOid: bigint | null
-  readonly database: Untrusted | null
-  /** Connections that ordinary roles can really use: max_connections less both reserves. PgBouncer: max_client_conn. */
-  readonly usableConnections: number | null
-  /** 64-bit, so a string of digits kept as BigInt. The same for a primary and its standbys. */
-  readonly systemIdentifier: bigint | null
-  readonly clusterName: Untrusted | null
-  readonly timescaleLicense: Untrusted | null
-}
+export type { ServerFacts }
 
 /** One point of a server's WAL position over our time: for a primary the insert position, for a standby the replay position. */
 export type LsnPoint = { readonly at: number; readonly lsn: bigint }
@@ -99,6 +86,8 @@ export type ListView = {
   readonly filter: string
   readonly tagged: readonly string[]
   readonly tree: boolean
+  /** Where the selected row stood last: when it is gone, the cursor stays at this place. */
+  readonly lastIndex: number
 }
 
 export type MenuItem = { readonly id: string; readonly label: string; readonly hint: string; readonly disabled: string | null }

@@ -1,0 +1,19 @@
+// What is known of a server beyond its rows.
+
+import type { PickFacts, Untrusted } from '../sql/query.ts'
+
+/** Facts of a server that change seldom: read at connect and every half minute. Null: not known, or no right to know. */
+export type ServerFacts = PickFacts & {
+  /** As the server words it: "16.14", "PgBouncer 1.21.0". */
+  readonly versionText: Untrusted | null
+  /** May read others' rows of pg_stat_activity (superuser or pg_read_all_stats). Always true for PgBouncer. */
+  readonly readsAllStats: boolean
+  readonly databaseOid: bigint | null
+  readonly database: Untrusted | null
+  /** Connections that ordinary roles can really use: max_connections less both reserves. PgBouncer: max_client_conn. */
+  readonly usableConnections: number | null
+  /** 64-bit, so a string of digits kept as BigInt. The same for a primary and its standbys. */
+  readonly systemIdentifier: bigint | null
+  readonly clusterName: Untrusted | null
+  readonly timescaleLicense: Untrusted | null
+}

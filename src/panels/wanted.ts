@@ -1,0 +1,48 @@
+// Which queries the screen needs of a server now: what every server is asked anyway, and what the lists in view ask for.
+
+import { showDatabases, showPools, showState, showStats } from '../sql/pgbouncer.ts'
+import type { Query } from '../sql/query.ts'
+import { counters, pulse } from '../sql/server.ts'
+import type { State, Want } from '../store/state.ts'
+import type { AnyList } from './panel.ts'
+import { listOf, panelOf, selectedRow } from './shown.ts'
+
+const always = { postgres: [pulse, counters], pgbouncer: [showPools, showDatabases, showStats, showState] }
+
+/** The live screen: the lists of the pane shown. A cluster pane asks all its servers, another only the server in focus. */
+export function wantedOnScreen(state: State, serverId: string): readonly Want[] {
+  const panel = panelOf(state)
+  const inFocus = panel.scope === 'cluster' || serverId === state.view.focus
+  return wanted(state, serverId, panel.lists, inFocus)
+}
+
+/** `snapshot`: the given lists of every server. */
+export function wantedByLists(state: State, serverId: string, lists: readonly AnyList[]): readonly Want[] {
+  return wanted(state, serverId, lists, true)
+}
+
+function wanted(state: State, serverId: string, lists: readonly AnyList[], inFocus: boolean): readonly Want[] {
+  const server = state.servers[serverId]
+  if (!server) return []
+  const queries = new Set<Query>(always[server.kind])
+  for (const query of lists.flatMap(list => list.needs)) {
+    if (query.on !== server.kind) continue
+    if (query.on === 'postgres' && !inFocus) continue
+    if (query.needs?.extension === 'timescaledb' && serverId !== state.settings.timescaleId) continue
+    if (query.needs?.role && query.needs.role !== server.role) continue
+    queries.add(query)
+  }
+  const wants: Want[] = []
+  for (const query of queries) {
+    const params = (query.params ?? []).map(param => (param === 'queryBytes' ? state.settings.queryBytes : selectedPid(state)))
+    if (params.every(value => value !== null)) wants.push({ query, params: params as (string | number)[] })
+  }
+  return wants
+}
+
+/** The pid of the row whose detail is open. */
+function selectedPid(state: State): number | null {
+  if (!state.view.detail || listOf(state).id !== 'activity') return null
+  const pid = selectedRow(state)?.item.row.pid
+  return typeof pid === 'number' ? pid : null
+}

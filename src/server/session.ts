@@ -1,0 +1,141 @@
+// One reading connection of one server: opened with safe settings, asked one query at a time, every wait with a deadline of our own.
+
+import type { Client } from 'pg'
+import type { Target } from '../config/conninfo.ts'
+import type { Query } from '../sql/query.ts'
+import { type DecodedRow, decodeRow, textOnly } from './decode.ts'
+import { dial, hangUp } from './socket.ts'
+
+/**
+ * Why a read gave no rows. `refused`: the server answered with an error and the session goes on. `silent`: no answer before the deadline;
+ * the session has been destroyed. `lost`: the connection ended; the text is the server's last word where it had one.
+ */
+export class ReadError extends Error {
+  readonly kind: 'refused' | 'silent' | 'lost'
+  readonly code: string | null
+  constructor(kind: ReadError['kind'], message: string, code: string | null) {
+    super(message)
+    this.kind = kind
+    this.code = code
+  }
+}
+
+export type ReadResult = { readonly rows: readonly DecodedRow[]; readonly at: number; readonly tookMs: number }
+
+export type Session = {
+  readonly tls: 'plain' | 'unverified' | 'verified'
+  /** Runs one text. `at` is our clock in epoch ms at the middle of the round trip. Throws ReadError only. */
+  read(query: Query, text: string, values: readonly (string | number)[], deadlineMs: number): Promise<ReadResult>
+  /** Bounds each statement on the server, in milliseconds; sent only when it differs from what is set. PgBouncer has none: no effect. */
+  limitStatements(ms: number, deadlineMs: number): Promise<void>
+  close(): void
+}
+
+/** No statement waits for a lock longer than this, so that we never stand in a queue that others then stand behind. Milliseconds. */
+const lockTimeoutMs = 200
+
+// What a role, database or server may have set otherwise would change what we read (dates, intervals, floats, names) or let somebody
+// else's function run as us (search_path); the rest keeps us cheap and harmless.
+const settings = [
+  `SET search_path = pg_catalog`,
+  `SET datestyle = 'ISO, YMD'`,
+  `SET intervalstyle = 'postgres'`,
+  `SET timezone = 'UTC'`,
+  `SET extra_float_digits = 1`,
+  `SET bytea_output = 'hex'`,
+  `SET standard_conforming_strings = on`,
+  `SET lock_timeout = ${lockTimeoutMs}`,
+  `SET idle_in_transaction_session_timeout = 0`,
+  `SET default_transaction_read_only = on`,
+  `SET client_min_messages = 'warning'`,
+  `SET max_parallel_workers_per_gather = 0`,
+  `SET jit = off`,
+  `SELECT set_config('idle_session_timeout', '0', false) WHERE current_setting('idle_session_timeout', true) IS NOT NULL`,
+]
+
+/** Connects and applies the settings, all within one deadline. Throws DialError (socket.ts) or ReadError. */
+export async function openSession(target: Target, deadlineMs: number, statementMs: number): Promise<Session> {
+  const startedAt = Date.now()
+  let lastWord: { message: string; code: string | null } | null = null
+  const listen = (notice: { message?: string | undefined; code?: string | undefined }) => {
+    if (notice.message) lastWord = { message: notice.message, code: notice.code ?? null }
+  }
+  const { client, tls, parameters } = await dial(target, { deadlineMs, onNotice: listen, onError: listen })
+  let closed = false
+  let setStatementMs: number | null = null
+  const close = () => {
+    closed = true
+    hangUp(client)
+  }
+
+  async function run(
+    text: string,
+    values: readonly (string | number)[],
+    deadline: number,
+  ): Promise<Record<string, string | null>[]> {
+    if (closed) throw new ReadError('lost', 'the connection is closed', null)
+    try {
+      return await withDeadline(send(client, text, values), deadline)
+    } catch (error) {
+      if (error instanceof Silence) {
+        close()
+        throw new ReadError('silent', `no answer within ${(deadline / 1000).toFixed(1)} s`, null)
+      }
+      const { code = null, severity, message } = error as { code?: string; severity?: string; message: string }
+      if (severity === 'ERROR') throw new ReadError('refused', message, code)
+      close()
+      throw new ReadError('lost', lastWord?.message ?? message, lastWord?.code ?? code)
+    }
+  }
+
+  const session: Session = {
+    tls,
+    close,
+    async read(query, text, values, deadline) {
+      const begun = Date.now()
+      const t0 = performance.now()
+      const wire = await run(text, values, deadline)
+      const tookMs = performance.now() - t0
+      return { rows: wire.map(row => decodeRow(query, row)), at: begun + tookMs / 2, tookMs }
+    },
+    async limitStatements(ms, deadline) {
+      if (target.kind === 'pgbouncer' || ms === setStatementMs) return
+      await run(`SET statement_timeout = ${Math.round(ms)}`, [], deadline)
+      setStatementMs = ms
+    },
+  }
+  if (target.kind === 'postgres') {
+    try {
+      const left = () => Math.max(50, deadlineMs - (Date.now() - startedAt))
+      // A SQL_ASCII database holds bytes of any encoding: asked for UTF8 it refuses whole results, so take the bytes as they are.
+      const encoding = parameters.server_encoding === 'SQL_ASCII' ? [`SET client_encoding = 'SQL_ASCII'`] : []
+      setStatementMs = Math.round(statementMs)
+      await run([...settings, ...encoding, `SET statement_timeout = ${setStatementMs}`].join('; '), [], left())
+    } catch (error) {
+      close()
+      throw error
+    }
+  }
+  return session
+}
+
+/** Without values the simple protocol is used: the only one that PgBouncer's console understands. */
+async function send(
+  client: Client,
+  text: string,
+  values: readonly (string | number)[],
+): Promise<Record<string, string | null>[]> {
+  const result = await client.query(
+    values.length > 0 ? { text, values: [...values], types: textOnly } : { text, types: textOnly },
+  )
+  return Array.isArray(result) ? [] : result.rows
+}
+
+class Silence extends Error {}
+
+function withDeadline<T>(work: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Silence()), ms)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
