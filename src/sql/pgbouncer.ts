@@ -75,13 +75,14 @@ export const showDatabases = query({
 })
 export type PoolDatabaseRow = RowOf<typeof showDatabases>
 
-/** Totals of each database since PgBouncer started; times in microseconds. A restart, and KILL of a database, begin them again. */
+/** Totals of each database since PgBouncer started; times in microseconds. Assignments are counted from 1.23 on. A restart, and KILL of a database, begin them again. */
 export const showStats = query({
   id: 'showStats',
   on: 'pgbouncer',
   every: 'tick',
   columns: {
     database: 'text!',
+    total_server_assignment_count: 'big',
     total_xact_count: 'big',
     total_query_count: 'big',
     total_received: 'big',
