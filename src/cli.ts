@@ -1,1 +1,96 @@
-console.log('pgvigil')
+// The command line: parses, then calls. What a command needs is imported when it runs, so that --help and errors are quick.
+
+import { Command, CommanderError, Option } from 'commander'
+import pkg from '../package.json' with { type: 'json' }
+import { buildConfig, type CliOptions, type Config } from './config/config.ts'
+
+type Given = Omit<CliOptions, 'conninfo'> & { readonly json?: boolean; readonly count?: string; readonly panels?: string[] }
+
+const repeat = (value: string, before: string[]) => [...before, value]
+
+/** The options that say which servers: the same for the monitor and for snapshot. */
+function connecting(command: Command): Command {
+  return command
+    .argument('[conninfo...]', 'connection strings (URI or keyword=value) or a database name; several strings: several servers')
+    .option('-h, --host <host>', 'host or socket directory')
+    .option('-p, --port <port>', 'port')
+    .option('-U, --username <name>', 'user')
+    .option('-d, --dbname <name>', 'database, or a connection string')
+    .option('--pgbouncer <conninfo>', 'the admin console of a PgBouncer; may be repeated', repeat, [])
+    .option('--timescale <conninfo>', 'where the hypertables are, if not in the first database')
+    .option('-i, --interval <time>', 'how often the servers are asked: 1s, 500ms, 0.5, 2', '1s')
+    .helpOption('-?, --help', 'this help')
+}
+
+function program(): Command {
+  const main = connecting(new Command('pgvigil'))
+    .description('htop for a PostgreSQL cluster: primary, standbys, PgBouncer and TimescaleDB on one live screen')
+    .version(pkg.version, '-V, --version', 'the version')
+    .option('--panel <name>', 'the pane to open with: activity, locks, replication, chunks, pools')
+    .option('--ascii', 'draw with ASCII only')
+    .option('--read-only', 'offer no action that changes anything')
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .enablePositionalOptions()
+    .action(async (conninfo: string[], given: Given) => {
+      const { terminalTrouble, runTop } = await import('./top.tsx')
+      const trouble = terminalTrouble(process.env)
+      if (trouble) refuse(trouble)
+      const config = configOf(conninfo, given)
+      const { panelNamed } = await import('./panels/index.ts')
+      const panel = panelNamed(config.panel)
+      if (!panel) refuse(`there is no pane ${shown(config.panel)}`)
+      process.exit(await runTop(config, panel.id))
+    })
+
+  connecting(main.command('snapshot'))
+    .description('one look at the servers, printed; for scripts and bug reports')
+    .option('--json', 'one JSON document (with --count: one a line)')
+    .addOption(new Option('--panel <name>', 'only this pane or list; may be repeated').argParser(repeat).default([]))
+    .option('--count <n>', 'so many looks, one each --interval; 0: until stopped')
+    .action(async (conninfo: string[], given: Given & { panel: string[] }) => {
+      const { runSnapshot, snapshotPlan } = await import('./snapshot.ts')
+      const { panel, ...rest } = given
+      const config = configOf(conninfo, rest)
+      const plan = snapshotPlan({ json: given.json ?? false, panels: panel, count: given.count })
+      if ('error' in plan) refuse(plan.error)
+      process.exit(await runSnapshot(config, plan))
+    })
+
+  main
+    .command('demo')
+    .description('a cluster of its own with a workload, in a temporary directory, and the monitor on it; all is gone afterwards')
+    .option(
+      '--servers-only',
+      'start the servers only, print one JSON object with their connection strings (primary, standby, pgbouncer, timescale), and run until stopped',
+    )
+    .helpOption('-?, --help', 'this help')
+    .action(async (given: { serversOnly?: boolean }) => {
+      const { runDemo } = await import('./demo.ts')
+      process.exit(await runDemo(given.serversOnly ?? false))
+    })
+  return main
+}
+
+function configOf(conninfo: readonly string[], given: Partial<Given>): Config {
+  const config = buildConfig({ ...given, pgbouncer: given.pgbouncer ?? [], conninfo }, process.env)
+  if ('error' in config) refuse(config.error)
+  return config
+}
+
+/** One sentence, exit code 2, nothing on stdout. */
+function refuse(sentence: string): never {
+  process.stderr.write(`${sentence.startsWith('pgvigil') ? '' : 'pgvigil: '}${sentence}\n`)
+  process.exit(2)
+}
+
+function shown(text: string | null): string {
+  return `"${(text ?? '').replace(/[^\x20-\x7e]/g, '?').slice(0, 40)}"`
+}
+
+try {
+  await program().parseAsync()
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error
+  if (error.exitCode !== 0) refuse(`${error.message.replace(/^error: /, '').split('\n')[0]}; pgvigil --help tells what there is`)
+}

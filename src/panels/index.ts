@@ -8,3 +8,10 @@ import { poolsPanel } from './pools.ts'
 import { replicationPanel } from './replication.ts'
 
 export const panels: readonly Panel[] = [activityPanel, locksPanel, replicationPanel, chunksPanel, poolsPanel]
+
+/** The pane of a name, an id or a key ("locks", "Locks", "2"); the first pane for null; null when there is none of that name. */
+export function panelNamed(name: string | null): Panel | null {
+  if (name === null) return panels[0]!
+  const wanted = name.toLowerCase()
+  return panels.find(panel => panel.id === wanted || panel.key === wanted || panel.title.toLowerCase() === wanted) ?? null
+}

@@ -1,5 +1,6 @@
 // Wire text to values, by the kinds that a query declares; never by what the driver thinks of an OID.
 
+import { parseLsn } from '../model/format.ts'
 import type { Columns, Kind, Query, Untrusted } from '../sql/query.ts'
 
 type WireValue = string | null | undefined
@@ -10,16 +11,17 @@ export const textOnly = { getTypeParser: () => (value: string) => value }
 
 /**
  * One row with exactly the declared columns; a column that the server did not send is null (PgBouncer's columns differ by version).
- * Throws when a column declared as never NULL is missing or NULL: then the query, not the server, is wrong.
+ * Throws when a column declared as never NULL is missing or NULL: then the row means nothing. A number that is none is null.
  */
 export function decodeRow(query: Query, wire: Readonly<Record<string, WireValue>>): DecodedRow {
   const row: Record<string, unknown> = {}
   const columns: Columns = query.columns
   for (const name in columns) {
     const kind = columns[name] as Kind
-    const value = wire[name] ?? null
+    const text = wire[name] ?? null
+    const value = text === null ? null : decodeValue(kind, text)
     if (value === null && kind.endsWith('!')) throw new Error(`${query.id}: column ${name} came back without a value`)
-    row[name] = value === null ? null : decodeValue(kind, value)
+    row[name] = value
   }
   return row
 }
@@ -33,7 +35,7 @@ function decodeValue(kind: Kind, text: string): unknown {
       return finite(text)
     case 'big':
     case 'big!':
-      return BigInt(text.includes('.') ? text.slice(0, text.indexOf('.')) : text)
+      return whole(text)
     case 'bool':
     case 'bool!':
       return text === 't' || text === 'true' || text === '1'
@@ -58,9 +60,10 @@ function finite(text: string): number | null {
   return Number.isFinite(value) ? value : null
 }
 
-function parseLsn(text: string): bigint {
-  const [high = '0', low = '0'] = text.split('/')
-  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`)
+/** int8, xid or numeric; a fraction is left off. */
+function whole(text: string): bigint | null {
+  const digits = /^-?\d+/.exec(text)
+  return digits ? BigInt(digits[0]) : null
 }
 
 /** bytea in hex format to text. A character cut in the middle at the end is left off; broken sequences become U+FFFD. */

@@ -57,8 +57,8 @@ const settings = [
 export async function openSession(target: Target, deadlineMs: number, statementMs: number): Promise<Session> {
   const startedAt = Date.now()
   let lastWord: { message: string; code: string | null } | null = null
-  const listen = (notice: { message?: string | undefined; code?: string | undefined }) => {
-    if (notice.message) lastWord = { message: notice.message, code: notice.code ?? null }
+  const listen = (word: { message?: string | undefined; code?: string | undefined }) => {
+    if (word.message) lastWord = { message: word.message, code: word.code ?? null }
   }
   const { client, tls, parameters } = await dial(target, { deadlineMs, onNotice: listen, onError: listen })
   let closed = false
@@ -96,7 +96,11 @@ export async function openSession(target: Target, deadlineMs: number, statementM
       const t0 = performance.now()
       const wire = await run(text, values, deadline)
       const tookMs = performance.now() - t0
-      return { rows: wire.map(row => decodeRow(query, row)), at: begun + tookMs / 2, tookMs }
+      try {
+        return { rows: wire.map(row => decodeRow(query, row)), at: begun + tookMs / 2, tookMs }
+      } catch (error) {
+        throw new ReadError('refused', (error as Error).message, null)
+      }
     },
     async limitStatements(ms, deadline) {
       if (target.kind === 'pgbouncer' || ms === setStatementMs) return

@@ -90,11 +90,10 @@ export type ListView = {
   readonly lastIndex: number
 }
 
-export type MenuItem = { readonly id: string; readonly label: string; readonly hint: string; readonly disabled: string | null }
 export type Dialog =
   | { readonly kind: 'help'; readonly top: number }
   | { readonly kind: 'menu'; readonly menu: 'sort' | 'palette' | 'servers'; readonly index: number; readonly typed: string }
-export type Prompt = { readonly kind: 'find' | 'filter'; readonly text: string; readonly before: string }
+export type Prompt = { readonly kind: 'find' | 'filter'; readonly text: string }
 
 export type View = {
   readonly panel: string
@@ -121,6 +120,8 @@ export type Settings = {
   readonly cluster: string
   /** The server whose database has the hypertables. */
   readonly timescaleId: string | null
+  /** Why no PgBouncer is watched, where there is more to say than that none was named. */
+  readonly noPooler: string | null
   /** Bytes of a query's text to read for lists. */
   readonly queryBytes: number
 }

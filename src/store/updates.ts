@@ -87,7 +87,7 @@ export function setSize(store: Store, columns: number, rows: number): void {
   setView(store, { size: { columns, rows } })
 }
 
-export function setInterval(store: Store, intervalMs: number): void {
+export function setIntervalMs(store: Store, intervalMs: number): void {
   store.setState(state => ({ ...state, settings: { ...state.settings, intervalMs } }))
 }
 

@@ -1,0 +1,48 @@
+// From a key to a command: by what is open now. Keys that arrive together come here one by one.
+
+import { type Context, perform } from '../commands.ts'
+import { promptChanged } from '../navigate.ts'
+import type { State } from '../store/state.ts'
+import { setDialog } from '../store/updates.ts'
+import { commandOf, type Scope } from './keymap.ts'
+import type { Key } from './keypress.ts'
+
+export function scopeOf(state: State): Scope {
+  const { prompt, dialog, panel } = state.view
+  if (prompt) return { kind: 'prompt' }
+  if (dialog) return { kind: dialog.kind === 'menu' ? 'menu' : 'dialog' }
+  return { kind: 'panes', panel }
+}
+
+export function dispatch(context: Context, key: Key): void {
+  const scope = scopeOf(context.store.getState())
+  const command = commandOf(key.name, scope)
+  if (command) perform(context, command)
+  else if (scope.kind === 'prompt') typeInPrompt(context, key)
+  else if (scope.kind === 'menu') typeInMenu(context, key)
+}
+
+function typeInPrompt(context: Context, key: Key): void {
+  const { prompt } = context.store.getState().view
+  if (!prompt) return
+  const text = edited(prompt.text, key)
+  if (text !== prompt.text) promptChanged(context, text)
+}
+
+function typeInMenu({ store }: Context, key: Key): void {
+  const { dialog } = store.getState().view
+  if (dialog?.kind !== 'menu') return
+  const typed = edited(dialog.typed, key)
+  if (typed !== dialog.typed) setDialog(store, { ...dialog, typed, index: 0 })
+}
+
+/** One line of text after a key: what is typed or pasted is added, Backspace takes the last character, C-u all. */
+function edited(text: string, key: Key): string {
+  if (key.name === 'Backspace') return [...text].slice(0, -1).join('')
+  if (key.name === 'C-u') return ''
+  if (key.name === 'C-w') return text.replace(/\S*\s*$/, '')
+  if (key.name === 'Space') return `${text} `
+  if (key.name === 'paste') return text + (key.text ?? '').replace(/\s+/g, ' ')
+  const typed = key.text ?? ([...key.name].length === 1 ? key.name : '')
+  return text + typed
+}

@@ -1,0 +1,97 @@
+// THE list of keys. Dispatch, function bar, help and docs/KEYS.md all read it; a test keeps it free of clashes.
+
+export type Where = 'everywhere' | 'dialog' | 'menu' | 'prompt' | readonly string[]
+
+export type Binding = {
+  /** Names as keypress.ts gives them; the first is the one that bar and help show first. */
+  readonly keys: readonly string[]
+  /** An id of commands.ts. */
+  readonly command: string
+  /** Everywhere (no dialog open), in any dialog, in a menu, while a prompt takes text, or in these panes only. */
+  readonly where: Where
+  /** Shown in the function bar, in this order. */
+  readonly bar?: number
+}
+
+export const keymap: readonly Binding[] = [
+  { keys: ['F1', '?', 'h'], command: 'help', where: 'everywhere', bar: 1 },
+  { keys: ['F2', 'l'], command: 'nextList', where: 'everywhere', bar: 2 },
+  { keys: ['F3'], command: 'find', where: 'everywhere', bar: 3 },
+  { keys: ['F4', '/'], command: 'filter', where: 'everywhere', bar: 4 },
+  { keys: ['F5', 't'], command: 'tree', where: 'everywhere', bar: 5 },
+  { keys: ['F6'], command: 'sortMenu', where: 'everywhere', bar: 6 },
+  { keys: ['>', '.'], command: 'sortNext', where: 'everywhere' },
+  { keys: ['<', ','], command: 'sortPrevious', where: 'everywhere' },
+  { keys: ['I'], command: 'sortInvert', where: 'everywhere' },
+  { keys: ['F10', 'q'], command: 'quit', where: 'everywhere', bar: 20 },
+  { keys: ['C-c'], command: 'interrupt', where: 'everywhere' },
+  { keys: ['C-z'], command: 'suspend', where: 'everywhere' },
+  { keys: ['C-l'], command: 'redraw', where: 'everywhere' },
+  { keys: ['1'], command: 'pane:activity', where: 'everywhere' },
+  { keys: ['2'], command: 'pane:locks', where: 'everywhere' },
+  { keys: ['3'], command: 'pane:replication', where: 'everywhere' },
+  { keys: ['4'], command: 'pane:chunks', where: 'everywhere' },
+  { keys: ['5'], command: 'pane:pools', where: 'everywhere' },
+  { keys: ['Tab'], command: 'nextPane', where: 'everywhere' },
+  { keys: ['S-Tab'], command: 'previousPane', where: 'everywhere' },
+  { keys: ['Down', 'j'], command: 'down', where: 'everywhere' },
+  { keys: ['Up', 'k'], command: 'up', where: 'everywhere' },
+  { keys: ['PgDn', 'C-f'], command: 'pageDown', where: 'everywhere' },
+  { keys: ['PgUp', 'C-b'], command: 'pageUp', where: 'everywhere' },
+  { keys: ['Home', 'g'], command: 'first', where: 'everywhere' },
+  { keys: ['End', 'G'], command: 'last', where: 'everywhere' },
+  { keys: ['Right'], command: 'nextServer', where: 'everywhere' },
+  { keys: ['Left'], command: 'previousServer', where: 'everywhere' },
+  { keys: ['@'], command: 'serverMenu', where: 'everywhere' },
+  { keys: ['Enter'], command: 'detail', where: 'everywhere', bar: 7 },
+  { keys: ['S-Down'], command: 'detailDown', where: 'everywhere' },
+  { keys: ['S-Up'], command: 'detailUp', where: 'everywhere' },
+  { keys: ['Esc'], command: 'back', where: 'everywhere' },
+  { keys: ['Space'], command: 'tag', where: 'everywhere', bar: 8 },
+  { keys: ['U'], command: 'untagAll', where: 'everywhere' },
+  { keys: ['p'], command: 'hold', where: 'everywhere', bar: 9 },
+  { keys: ['i'], command: 'idle', where: ['activity'], bar: 10 },
+  { keys: ['+', '='], command: 'slower', where: 'everywhere' },
+  { keys: ['-', '_'], command: 'faster', where: 'everywhere' },
+  { keys: ['y'], command: 'copy', where: 'everywhere', bar: 11 },
+  { keys: [':'], command: 'palette', where: 'everywhere' },
+  { keys: ['Esc', 'q', 'F10'], command: 'closeDialog', where: 'dialog' },
+  { keys: ['Down'], command: 'dialogDown', where: 'dialog' },
+  { keys: ['Up'], command: 'dialogUp', where: 'dialog' },
+  { keys: ['PgDn', 'Space'], command: 'dialogPageDown', where: 'dialog' },
+  { keys: ['PgUp'], command: 'dialogPageUp', where: 'dialog' },
+  { keys: ['C-c'], command: 'interrupt', where: 'dialog' },
+  { keys: ['C-z'], command: 'suspend', where: 'dialog' },
+  { keys: ['Enter'], command: 'choose', where: 'menu' },
+  { keys: ['Esc'], command: 'cancelPrompt', where: 'prompt' },
+  { keys: ['Enter'], command: 'acceptPrompt', where: 'prompt' },
+  { keys: ['F3', 'Down'], command: 'findNext', where: 'prompt' },
+  { keys: ['C-c'], command: 'interrupt', where: 'prompt' },
+  { keys: ['C-z'], command: 'suspend', where: 'prompt' },
+]
+
+/** Where a key counts now. `menu` and `prompt` also take text, which dispatch hands on when no binding has the key. */
+export type Scope =
+  | { readonly kind: 'panes'; readonly panel: string }
+  | { readonly kind: 'dialog' }
+  | { readonly kind: 'menu' }
+  | { readonly kind: 'prompt' }
+
+/** The command of a key in a scope; undefined when it has none there. Keys of one pane go before those of all. */
+export function commandOf(key: string, scope: Scope): string | undefined {
+  const has = (binding: Binding) => binding.keys.includes(key)
+  switch (scope.kind) {
+    case 'panes':
+      return (
+        keymap.find(b => typeof b.where === 'object' && b.where.includes(scope.panel) && has(b)) ??
+        keymap.find(b => b.where === 'everywhere' && has(b))
+      )?.command
+    case 'menu':
+      return (
+        keymap.find(b => b.where === 'menu' && has(b)) ??
+        keymap.find(b => b.where === 'dialog' && has(b) && key !== 'q' && key !== 'Space')
+      )?.command
+    default:
+      return keymap.find(b => b.where === scope.kind && has(b))?.command
+  }
+}

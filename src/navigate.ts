@@ -1,0 +1,117 @@
+// Moving about: rows, panes, servers, intervals, sorting, finding and filtering. What the commands of navigation do.
+
+import { itemsOf, matches, sortOf } from './panels/arrange.ts'
+import { panels } from './panels/index.ts'
+import { arrangedRows, listOf, panelOf, selectedIndex, viewOf } from './panels/shown.ts'
+import { idsOf } from './store/selectors.ts'
+import type { State } from './store/state.ts'
+import type { Store } from './store/store.ts'
+import * as update from './store/updates.ts'
+
+/** What moving about needs: the state, and a word to the poller that other samples are wanted now. */
+type Moving = { readonly store: Store; readonly poke: () => void }
+
+const intervalsMs = [100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000]
+/** A page moves by the rows of the body, less one for orientation. */
+const pageRows = (state: State) => Math.max(1, state.view.size.rows - state.order.length - 6)
+
+export function severalServers(state: State): true | string {
+  return idsOf(state, 'postgres').length > 1 || 'there is one PostgreSQL server only'
+}
+
+export function showPanel({ store, poke }: Moving, id: string): void {
+  update.showPanel(store, id)
+  poke()
+}
+
+export function stepPanel(context: Moving, step: number): void {
+  const at = panels.indexOf(panelOf(context.store.getState()))
+  showPanel(context, panels[(at + step + panels.length) % panels.length]!.id)
+}
+
+export function stepServer({ store, poke }: Moving, step: number): void {
+  const state = store.getState()
+  const ids = idsOf(state, 'postgres')
+  const at = ids.indexOf(state.view.focus ?? '')
+  update.focusServer(store, ids[(at + step + ids.length) % ids.length]!)
+  poke()
+}
+
+export function stepInterval({ store, poke }: Moving, step: number): void {
+  const { intervalMs } = store.getState().settings
+  const next = step > 0 ? intervalsMs.find(ms => ms > intervalMs) : intervalsMs.findLast(ms => ms < intervalMs)
+  if (next === undefined) {
+    update.say(store, step > 0 ? 'this is the longest interval' : 'this is the shortest interval', 'warning')
+    return
+  }
+  update.setIntervalMs(store, next)
+  poke()
+}
+
+export function sortBy(store: Store, step: number): void {
+  const list = listOf(store.getState())
+  const { column } = sortOf(list, viewOf(store.getState(), list))
+  const next = list.columns[(list.columns.indexOf(column) + step + list.columns.length) % list.columns.length]!
+  update.changeList(store, list.id, { sort: { column: next.title, descending: next.descending ?? false } })
+}
+
+export function move({ store, poke }: Moving, to: (index: number, length: number, page: number) => number): void {
+  const state = store.getState()
+  const list = listOf(state)
+  const view = viewOf(state, list)
+  const { items } = arrangedRows(state, list)
+  if (items.length === 0) return
+  const index = selectedIndex(items, view, view.lastIndex)
+  const next = Math.min(items.length - 1, Math.max(0, to(index, items.length, pageRows(state))))
+  update.changeList(store, list.id, { selectedId: items[next]!.id, lastIndex: next })
+  if (state.view.detail) poke()
+}
+
+export function back(store: Store): void {
+  const state = store.getState()
+  const list = listOf(state)
+  if (state.view.detail) update.setDetail(store, false)
+  else if (viewOf(state, list).filter !== '') update.changeList(store, list.id, { filter: '' })
+  else if (state.held) update.toggleHold(store)
+}
+
+export function openPrompt({ store }: Moving, kind: 'find' | 'filter'): void {
+  const state = store.getState()
+  const { filter } = viewOf(state, listOf(state))
+  update.setPrompt(store, { kind, text: kind === 'filter' ? filter : '' })
+}
+
+export function cancelPrompt(store: Store): void {
+  const state = store.getState()
+  if (state.view.prompt?.kind === 'filter') update.changeList(store, listOf(state).id, { filter: '' })
+  update.setPrompt(store, null)
+}
+
+/** The prompt's text has changed: a filter works at once, a search goes to the first row that matches from here on. */
+export function promptChanged(context: Moving, text: string): void {
+  const { store } = context
+  const { prompt } = store.getState().view
+  if (!prompt) return
+  update.setPrompt(store, { ...prompt, text })
+  if (prompt.kind === 'filter') update.changeList(store, listOf(store.getState()).id, { filter: text })
+  else findFrom(context, 0)
+}
+
+export function findFrom({ store }: Moving, offset: number): void {
+  const state = store.getState()
+  const { prompt } = state.view
+  if (prompt?.kind !== 'find' || prompt.text === '') return
+  const list = listOf(state)
+  const view = viewOf(state, list)
+  const { sections } = arrangedRows(state, list)
+  const items = itemsOf(sections)
+  const start = selectedIndex(items, view, view.lastIndex) + offset
+  for (let i = 0; i < items.length; i++) {
+    const index = (Math.max(0, start) + i) % items.length
+    if (matches(list, items[index]!.row, prompt.text)) {
+      update.changeList(store, list.id, { selectedId: items[index]!.id, lastIndex: index })
+      return
+    }
+  }
+  update.say(store, 'no row has this text', 'warning')
+}

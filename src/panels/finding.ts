@@ -1,0 +1,100 @@
+// The worst of what is seen, each with what to do about it: a key to press or a statement to run. Only from what every server is asked
+// anyway, so that it holds on every pane.
+
+import { ageMs, duration } from '../model/format.ts'
+import { drawable } from '../model/untrusted.ts'
+import { idsOf, linkOf, picture } from '../store/selectors.ts'
+import type { ServerState, State } from '../store/state.ts'
+import { poolerFigures, postgresFigures } from './summary.ts'
+
+export type Finding = { readonly level: 'critical' | 'warning'; readonly say: string }
+
+/** Seconds of standby lag, of an open transaction, of a client's wait in a pool from which on a DBA should look. */
+const late = { lag: 5, transaction: 300, poolWait: 1 }
+
+/** Worst first; empty when all is quiet. Drawable text. */
+export function findings(state: State): readonly Finding[] {
+  const { servers, order } = picture(state)
+  const found = order.flatMap(id => findingsOf(state, servers[id] as ServerState))
+  return [...twoPrimaries(state), ...found].sort((a, b) => Number(a.level === 'warning') - Number(b.level === 'warning'))
+}
+
+function findingsOf(state: State, server: ServerState): readonly Finding[] {
+  const { now } = picture(state)
+  const name = drawable(server.id)
+  const link = linkOf(server, now, state.settings.intervalMs)
+  if (link.word === 'CONNECTING') return []
+  if (link.state !== 'up') {
+    const remedy = remedies[link.word] ?? ''
+    return [{ level: 'critical', say: `${name} is ${link.word}: ${link.why ?? 'no answer'}${remedy}` }]
+  }
+  return server.kind === 'pgbouncer' ? poolerFindings(state, server, name) : postgresFindings(state, server, name)
+}
+
+const remedies: Partial<Record<string, string>> = {
+  DENIED: ' (tried again every 30 s)',
+  FULL: '; on 16 or later GRANT pg_use_reserved_connections to the monitoring role',
+}
+
+function postgresFindings(state: State, server: ServerState, name: string): readonly Finding[] {
+  const f = postgresFigures(state, server.id)
+  const found: Finding[] = []
+  const { standby } = f
+  if (standby?.receiver === 'down')
+    found.push({ level: 'critical', say: `${name}: the WAL receiver is down, nothing comes in; 3 shows replication` })
+  else if (standby && standby.lagSeconds !== null && standby.lagSeconds >= late.lag) {
+    const why = standby.replayPaused ? 'replay is paused' : 'replay is behind'
+    found.push({ level: 'warning', say: `${name} lags ${duration(standby.lagSeconds)}: ${why}; 3 shows replication` })
+  }
+  if (f.waiting) found.push({ level: 'warning', say: `${f.waiting} wait for locks on ${name}; 2 shows who holds them up` })
+  if (f.clients !== null && f.usable !== null && f.clients >= 0.9 * f.usable) {
+    found.push({ level: 'critical', say: `${name}: ${f.clients} of ${f.usable} connections are taken` })
+  }
+  if ((f.oldestTransactionSeconds ?? 0) > late.transaction) {
+    found.push({
+      level: 'warning',
+      say: `${name}: the oldest transaction is open for ${duration(f.oldestTransactionSeconds)}; 1 shows it`,
+    })
+  }
+  if (f.restricted) {
+    found.push({
+      level: 'warning',
+      say: `${name}: ${f.restricted} sessions restricted; remedy: GRANT pg_monitor TO ${drawable(server.user)};`,
+    })
+  }
+  return found
+}
+
+function poolerFindings(state: State, server: ServerState, name: string): readonly Finding[] {
+  const f = poolerFigures(state, server.id)
+  const { now } = picture(state)
+  const found: Finding[] = f.paused.map(({ database, since }) => ({
+    level: 'critical',
+    say: `${name}: ${database === '*' ? 'everything' : drawable(database)} is PAUSED, for ${ageMs(now - since)} as far as seen; RESUME lets it go on; 5 shows pools`,
+  }))
+  if ((f.maxwaitSeconds ?? 0) >= late.poolWait) {
+    found.push({
+      level: 'warning',
+      say: `${name}: ${f.clientsWaiting} clients wait for a server, the longest ${duration(f.maxwaitSeconds)}; 5 shows pools`,
+    })
+  }
+  return found
+}
+
+/** Two writable servers of one cluster: a promotion whose old primary still runs. */
+function twoPrimaries(state: State): readonly Finding[] {
+  const { servers } = picture(state)
+  const primaries = idsOf(state, 'postgres').filter(id => servers[id]?.role === 'primary' && servers[id]?.facts?.systemIdentifier)
+  const twins = primaries.filter(id => primaries.some(other => other !== id && sameCluster(servers[id], servers[other])))
+  if (twins.length === 0) return []
+  return [
+    {
+      level: 'critical',
+      say: `${twins.map(id => drawable(id)).join(' and ')} are both primary of one cluster; 3 shows replication`,
+    },
+  ]
+}
+
+function sameCluster(a: ServerState | undefined, b: ServerState | undefined): boolean {
+  return a?.facts?.systemIdentifier === b?.facts?.systemIdentifier && `${a?.host}:${a?.port}` !== `${b?.host}:${b?.port}`
+}

@@ -1,0 +1,180 @@
+// The live monitor: config, store, poller, keys and Ink meet here and nowhere else. Whatever ends it, the terminal is given back as it was.
+
+import { writeSync } from 'node:fs'
+import { render } from 'ink'
+import type { Context } from './commands.ts'
+import { dispatch } from './keys/dispatch.ts'
+import { createKeyParser } from './keys/keypress.ts'
+import { drawable } from './model/untrusted.ts'
+import { wantedOnScreen } from './panels/wanted.ts'
+import type { Poller } from './poller.ts'
+import type { State } from './store/state.ts'
+import type { Store } from './store/store.ts'
+import * as update from './store/updates.ts'
+import { App, type Screen } from './ui/App.tsx'
+import { type Watched, watch } from './watch.ts'
+
+/** Bytes of each query's text that lists read: more than a row of a wide terminal shows. */
+const listQueryBytes = 400
+/** Before the screen opens, servers that refuse for good get this long to say so. Milliseconds. */
+const openingMs = 1000
+
+/** Runs the monitor until it ends; resolves to the exit code. `terminalOk` must have been asked first. */
+export async function runTop(config: Watched, panel: string): Promise<number> {
+  const { store, poller } = watch(config, panel, listQueryBytes, wantedOnScreen)
+  const refused = await opening(store)
+  if (refused) {
+    poller.stop()
+    for (const line of refused) process.stderr.write(`${line}\n`)
+    return 1
+  }
+  return new Promise(resolve => openScreen(store, poller, resolve))
+}
+
+/** Why there can be no screen; null when there can. */
+export function terminalTrouble(env: NodeJS.ProcessEnv): string | null {
+  const why = !process.stdout.isTTY
+    ? 'stdout is not a terminal'
+    : !process.stdin.isTTY
+      ? 'stdin is not a terminal'
+      : env.TERM === 'dumb'
+        ? 'TERM is dumb'
+        : null
+  return why ? `pgvigil: ${why}; for one look without a screen use: pgvigil snapshot` : null
+}
+
+/** Waits until some server gives reason to open the screen. A sentence a server when every one has refused for good; null otherwise. */
+function opening(store: Store): Promise<readonly string[] | null> {
+  return new Promise(resolve => {
+    const timer = setTimeout(() => done(null), openingMs)
+    const unsubscribe = store.subscribe(look)
+    function look() {
+      const links = Object.values(store.getState().servers).map(server => server.link)
+      if (links.some(link => link.word !== 'CONNECTING' && link.word !== 'DENIED')) done(null)
+      else if (links.every(link => link.word === 'DENIED')) done(refusals(store.getState()))
+    }
+    function done(result: readonly string[] | null) {
+      clearTimeout(timer)
+      unsubscribe()
+      resolve(result)
+    }
+    look()
+  })
+}
+
+function refusals(state: State): readonly string[] {
+  return state.order.map(id => `pgvigil: ${drawable(id)}: ${state.servers[id]?.link.why ?? 'refused'}`)
+}
+
+/** What gives a terminal back when nothing else could: primary screen, cursor, default colours. */
+const restore = '\u001b[?1049l\u001b[?25h\u001b[0m'
+
+function openScreen(store: Store, poller: Poller, resolve: (code: number) => void): void {
+  const { stdin, stdout } = process
+  const screen: Screen = { draw: () => {}, handOver: async () => {} }
+  let ended = false
+
+  const measure = () => update.setSize(store, stdout.columns || 80, stdout.rows || 24)
+  measure()
+  const ink = render(<App store={store} screen={screen} />, {
+    alternateScreen: true,
+    incrementalRendering: true,
+    interactive: true,
+    exitOnCtrlC: false,
+    maxFps: 60,
+  })
+
+  /** Undoes everything without waiting for anybody: connections are destroyed, the terminal is what it was. */
+  function end(code: number): void {
+    if (ended) return
+    ended = true
+    clearInterval(clock)
+    poller.stop()
+    stdin.removeAllListeners('data')
+    try {
+      ink.unmount()
+    } catch {
+      writeSync(1, restore)
+    }
+    if (stdin.isTTY) stdin.setRawMode(false)
+    stdin.pause()
+    resolve(code)
+  }
+
+  function crash(error: unknown): void {
+    end(1)
+    writeSync(2, `${error instanceof Error ? error.stack : String(error)}\n`)
+    process.exit(1)
+  }
+
+  process.on('uncaughtException', crash)
+  process.on('unhandledRejection', crash)
+  ink.waitUntilExit().catch(crash)
+  for (const [signal, code] of [
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+    ['SIGINT', 130],
+  ] as const)
+    process.on(signal, () => end(code))
+  process.on('SIGTSTP', () => void suspend())
+  // A terminal that is gone: there is nobody to show anything to.
+  stdin.on('end', () => end(129))
+  stdin.on('error', () => end(129))
+  stdout.on('error', () => end(129))
+
+  /** To the shell and back. The whole process group stops, so that a wrapper (a script, npm) gives the terminal back too. */
+  async function suspend(): Promise<void> {
+    await screen.handOver(() => {
+      stdin.setRawMode(false)
+      process.kill(0, 'SIGSTOP')
+      stdin.setRawMode(true)
+    })
+    measure()
+    poller.poke()
+  }
+
+  const context: Context = {
+    store,
+    quit: end,
+    poke: () => poller.poke(),
+    copy: text => stdout.write(`\u001b]52;c;${Buffer.from(text).toString('base64')}\u0007`),
+    redraw: () => void screen.handOver(() => {}),
+    suspend: () => void suspend(),
+  }
+  const parser = createKeyParser(key => {
+    if (ended) return
+    dispatch(context, key)
+    screen.draw()
+  })
+  stdin.setRawMode(true)
+  stdin.on('data', chunk => parser.feed(chunk))
+  stdin.resume()
+  stdout.on('resize', () => {
+    measure()
+    screen.draw()
+  })
+
+  const meter = ownCost()
+  const clock = setInterval(() => {
+    update.setNow(store, Date.now(), meter())
+    if (!neverLive(store.getState())) return
+    end(1)
+    for (const line of refusals(store.getState())) process.stderr.write(`${line}\n`)
+  }, 1000)
+}
+
+/** All servers have refused for good and none was ever there: the same as refusing before the screen opened. */
+function neverLive(state: State): boolean {
+  return Object.values(state.servers).every(server => server.link.word === 'DENIED' && server.lastAnswerAt === null)
+}
+
+/** What pgvigil costs this machine, as a share of one CPU over the last seconds, and its memory. */
+function ownCost(): () => NonNullable<State['cost']> {
+  let before = { cpu: process.cpuUsage(), at: performance.now() }
+  return () => {
+    const { user, system } = process.cpuUsage(before.cpu)
+    const elapsedMs = performance.now() - before.at
+    if (elapsedMs > 5000) before = { cpu: process.cpuUsage(), at: performance.now() }
+    return { cpu: (user + system) / 1000 / elapsedMs, residentBytes: process.memoryUsage.rss() }
+  }
+}

@@ -1,0 +1,173 @@
+// The part between tabs and function bar: the pane's lists, and the detail of the row in focus.
+
+import { drawableLines, fit, width } from '../model/untrusted.ts'
+import { sortOf } from '../panels/arrange.ts'
+import type { AnyList, AnyRow, DetailLine, Tone } from '../panels/panel.ts'
+import { arrangedRows, listOf, panelOf, selectedIndex, selectedRow, viewOf } from '../panels/shown.ts'
+import { linkOf, picture } from '../store/selectors.ts'
+import type { State } from '../store/state.ts'
+import { fitLine, type Line, span } from './spans.ts'
+import { table } from './table.ts'
+
+/** What a drawing remembers from the one before: the first line shown of each list. */
+export type Memory = { readonly tops: Record<string, number> }
+
+/** Lists that are not in focus are shown too when the pane has at least so many lines. */
+const roomForAll = 20
+
+export function body(state: State, columns: number, height: number, memory: Memory): readonly Line[] {
+  const panel = panelOf(state)
+  const detail = state.view.detail ? detailLines(state, columns, Math.floor(height / 2)) : []
+  const room = height - detail.length
+  if (panel.lists.length === 1) return [...listLines(state, panel.lists[0]!, columns, room, memory, true), ...detail]
+  const focused = listOf(state)
+  if (room < roomForAll) {
+    return [
+      titles(state, panel.lists, focused, columns),
+      ...listLines(state, focused, columns, room - 1, memory, true),
+      ...detail,
+    ]
+  }
+  const [main, ...others] = panel.lists as [AnyList, ...AnyList[]]
+  const share = Math.floor(room / (panel.lists.length + 1))
+  const heights = others.map(list => Math.min(share, 2 + Math.max(1, arrangedRows(state, list).items.length)))
+  const lines: Line[] = []
+  const mainHeight = room - heights.reduce((sum, h) => sum + h, 0)
+  lines.push(
+    titleLine(state, main, main === focused, columns),
+    ...listLines(state, main, columns, mainHeight - 1, memory, main === focused),
+  )
+  others.forEach((list, i) => {
+    lines.push(titleLine(state, list, list === focused, columns))
+    lines.push(...listLines(state, list, columns, heights[i]! - 1, memory, list === focused))
+  })
+  return [...lines, ...detail]
+}
+
+function titleLine(state: State, list: AnyList, focused: boolean, columns: number): Line {
+  const { items } = arrangedRows(state, list)
+  return fitLine([span(` ${list.title} ${items.length}`, focused ? 'title' : 'dim'), span(focused ? '' : '  F2', 'dim')], columns)
+}
+
+function titles(state: State, lists: readonly AnyList[], focused: AnyList, columns: number): Line {
+  const spans = lists.flatMap(list => [
+    span(' '),
+    span(`${list.title} ${arrangedRows(state, list).items.length}`, list === focused ? 'title' : 'dim'),
+    span(' '),
+  ])
+  return fitLine([...spans, span(' F2 next list', 'dim')], columns)
+}
+
+function listLines(
+  state: State,
+  list: AnyList,
+  columns: number,
+  height: number,
+  memory: Memory,
+  focused: boolean,
+): readonly Line[] {
+  const { selected, sections, items } = arrangedRows(state, list)
+  const view = viewOf(state, list)
+  const notes: Line[] = []
+  if (selected.notice) notes.push(fitLine([span(` ${selected.notice}`, 'warning')], columns))
+  if (view.filter !== '')
+    notes.push(
+      fitLine([span(` filter: ${view.filter}  (${items.length} of ${selected.rows.length}; Esc clears)`, 'accent')], columns),
+    )
+  const room = height - notes.length
+  const { servers, now } = picture(state)
+  const rowTone = (row: AnyRow): Tone | undefined => {
+    const server = servers[String(row.server)]
+    if (server && linkOf(server, now, state.settings.intervalMs).state !== 'up') return 'dim'
+    return list.rowTone?.(row)
+  }
+  const drawn = table({
+    list,
+    sections,
+    columns,
+    height: room,
+    sort: sortOf(list, view),
+    selected: selectedIndex(items, view, view.lastIndex),
+    focused,
+    tagged: view.tagged,
+    top: memory.tops[list.id] ?? 0,
+    rowTone,
+  })
+  memory.tops[list.id] = drawn.top
+  if (items.length > 0) return [...notes, ...drawn.lines]
+  const words = absence(state, list, view.filter !== '' && selected.rows.length > 0, columns - 2)
+  const lines = [...notes, drawn.lines[0] ?? [], ...words.map(line => fitLine([span(`  ${line.text}`, line.tone)], columns))]
+  while (lines.length < height) lines.push(fitLine([], columns))
+  return lines.slice(0, height)
+}
+
+/** Why there is nothing to see, and what would help. */
+function absence(state: State, list: AnyList, filtered: boolean, cells: number): readonly { text: string; tone: Tone }[] {
+  const { selected } = arrangedRows(state, list)
+  if (selected.unavailable) {
+    return [
+      ...wrap(selected.unavailable.reason, cells - 2).map(text => ({ text, tone: 'warning' as const })),
+      ...wrap(`remedy: ${selected.unavailable.remedy}`, cells - 2).map(text => ({ text, tone: 'accent' as const })),
+    ]
+  }
+  if (filtered) return [{ text: 'no row matches the filter; Esc clears it', tone: 'dim' }]
+  if (selected.waiting) return [{ text: 'waiting for the first answer', tone: 'dim' }]
+  return wrap(list.empty, cells - 2).map(text => ({ text, tone: 'dim' as const }))
+}
+
+function detailLines(state: State, columns: number, height: number): readonly Line[] {
+  const chosen = selectedRow(state)
+  const told: readonly DetailLine[] = chosen
+    ? (chosen.list.detail?.(chosen.item.row, state) ?? columnsAsDetail(chosen.list, chosen.item.row))
+    : []
+  const all = told.flatMap(line => detailLine(line, columns))
+  const room = Math.max(1, height - 1)
+  const top = Math.min(state.view.detailTop, Math.max(0, all.length - room))
+  const shown = all.slice(top, top + room)
+  const more = all.length > room ? `  lines ${top + 1}-${top + shown.length} of ${all.length}, Shift-Up Shift-Down` : ''
+  const head = fitLine([span('─ detail ', 'accent'), span(`${more} `, 'dim'), span('─'.repeat(columns), 'dim')], columns)
+  return [head, ...shown]
+}
+
+/** A list without a detail of its own tells all its columns. */
+function columnsAsDetail(list: AnyList, row: AnyRow): readonly DetailLine[] {
+  return list.columns.map(column => ({ name: column.title, value: column.text(row) }))
+}
+
+const nameWidth = 24
+
+function detailLine(line: DetailLine, columns: number): readonly Line[] {
+  if ('block' in line) {
+    const rows = line.block.flatMap(text => wrap(text, columns - 4))
+    return [fitLine([span(`  ${line.title}`, 'dim')], columns), ...rows.map(text => fitLine([span(`    ${text}`)], columns))]
+  }
+  return wrap(line.value, Math.max(10, columns - nameWidth - 3)).map((text, i) =>
+    fitLine([span(`  ${fit(i === 0 ? line.name : '', nameWidth)} `, 'dim'), span(text, line.tone)], columns),
+  )
+}
+
+/** Breaks a drawable text into lines of at most so many cells, at blanks where it can. Always at least one line. */
+export function wrap(text: string, cells: number): string[] {
+  const limit = Math.max(1, cells)
+  const out: string[] = []
+  for (const given of drawableLines(text)) {
+    let rest = given
+    while (width(rest) > limit) {
+      let end = 0
+      let used = 0
+      let blank = -1
+      for (const character of rest) {
+        const w = width(character)
+        if (used + w > limit) break
+        used += w
+        end += character.length
+        if (character === ' ') blank = end
+      }
+      const cut = blank > limit / 3 ? blank : Math.max(1, end)
+      out.push(rest.slice(0, cut).trimEnd())
+      rest = rest.slice(cut)
+    }
+    out.push(rest)
+  }
+  return out.length > 0 ? out : ['']
+}

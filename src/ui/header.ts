@@ -1,0 +1,136 @@
+// The lines above the table: title, one line a server, the worst finding, the tabs.
+
+import { ageMs, byteRate, bytes, clock, duration, meter, percent, rate } from '../model/format.ts'
+import type { PoolerSummary } from '../model/pools.ts'
+import { drawable, fit, width } from '../model/untrusted.ts'
+import { findings } from '../panels/finding.ts'
+import { panels } from '../panels/index.ts'
+import { panelOf } from '../panels/shown.ts'
+import { type PostgresFigures, poolerFigures, postgresFigures } from '../panels/summary.ts'
+import { dataAgeMs, linkOf, picture } from '../store/selectors.ts'
+import type { Link, ServerState, State } from '../store/state.ts'
+import { fitLine, type Line, type Look, type Span, span, spread } from './spans.ts'
+
+export function header(state: State, columns: number): readonly Line[] {
+  return [...headerLines(state, columns), tabLine(state, columns)]
+}
+
+/** Title, servers and finding: what stands above any list, on the screen and in `snapshot`. */
+export function headerLines(state: State, columns: number): readonly Line[] {
+  const { servers, order } = picture(state)
+  const idWidth = Math.min(26, Math.max(...order.map(id => width(drawable(id)))))
+  return [
+    titleLine(state, columns),
+    ...order.map(id => serverLine(state, servers[id] as ServerState, idWidth, columns)),
+    findingLine(state, columns),
+  ]
+}
+
+function titleLine(state: State, columns: number): Line {
+  const { settings, held, cost } = state
+  const left = [
+    span('pgvigil', 'title'),
+    span(`  ${drawable(settings.cluster)}  `),
+    ...(settings.readOnly ? [span('READ-ONLY', 'accent'), span('  ')] : []),
+    ...(held ? [span(`HOLD ${clock(held.at)}`, 'warning'), span('  ')] : []),
+  ]
+  const own = cost ? `self ${percent(cost.cpu)} cpu ${bytes(cost.residentBytes)}  ` : ''
+  return spread(left, [span(`${own}every ${interval(settings.intervalMs)}  `, 'dim'), span(clock(state.now), 'strong')], columns)
+}
+
+export function interval(ms: number): string {
+  return ms < 1000 ? `${ms}ms` : ms % 60_000 === 0 ? `${ms / 60_000}m` : `${ms / 1000}s`
+}
+
+function serverLine(state: State, server: ServerState, idWidth: number, columns: number): Line {
+  const { now } = picture(state)
+  const link = linkOf(server, now, state.settings.intervalMs)
+  const role = server.kind === 'pgbouncer' ? 'pgbouncer' : (server.role ?? 'postgres')
+  const spans: Span[] = [
+    span(`${fit(drawable(server.id), idWidth)} `),
+    span(`${fit(role, 9)} `, 'strong'),
+    ...linkSpans(server, link, now),
+    span('  '),
+  ]
+  if (link.state === 'up' || link.state === 'stale') {
+    const figures =
+      server.kind === 'pgbouncer'
+        ? poolerSpans(poolerFigures(state, server.id), now)
+        : postgresSpans(postgresFigures(state, server.id), columns)
+    spans.push(...(link.state === 'up' ? figures : figures.map(s => ({ ...s, look: 'dim' as const }))))
+  } else if (link.why) spans.push(span(link.why, link.word === 'CONNECTING' ? 'dim' : 'warning'))
+  return fitLine(spans, columns)
+}
+
+const linkLooks: Partial<Record<Link['word'], Look>> = {
+  LIVE: 'ok',
+  STALE: 'warning',
+  CONNECTING: 'dim',
+  STARTING: 'warning',
+  RECOVERY: 'warning',
+  STOPPING: 'warning',
+}
+
+function linkSpans(server: ServerState, link: Link, now: number): readonly Span[] {
+  const since = link.state === 'up' ? null : (dataAgeMs(server, now) ?? Math.max(0, now - link.since))
+  const word = since === null ? link.word : `${link.word} ${ageMs(since)}`
+  return [span(fit(word, Math.max(10, width(word))), linkLooks[link.word] ?? 'critical')]
+}
+
+/** Figures in the order of their use in an incident: what does not fit is cut at the right. */
+function postgresSpans(f: PostgresFigures, columns: number): readonly Span[] {
+  const full = f.clients !== null && f.usable !== null && f.clients >= 0.9 * f.usable
+  const out: Span[] = []
+  if (f.standby) {
+    const { lagSeconds, lagBytes, lagIsUpperBound, receiver, replayPaused } = f.standby
+    const late = lagSeconds !== null && lagSeconds >= 5
+    out.push(span(`lag ${lagIsUpperBound ? '≤' : ''}${duration(lagSeconds)} ${bytes(lagBytes)}  `, late ? 'warning' : undefined))
+    if (receiver === 'down') out.push(span('receiver down  ', 'critical'))
+    if (replayPaused) out.push(span('replay paused  ', 'warning'))
+  }
+  out.push(span(`${f.clients ?? '–'}/${f.usable ?? '–'} `, full ? 'critical' : undefined))
+  if (columns >= 120) out.push(span(`${meter(f.clients, f.usable, 10)} `, full ? 'critical' : 'dim'))
+  out.push(span(` ${f.active ?? '–'} active`), span(` ${f.waiting ?? '–'} waiting`, f.waiting ? 'critical' : undefined))
+  out.push(span(` ${f.idleInTransaction ?? '–'} idle in xact`, f.idleInTransaction ? 'warning' : undefined))
+  if (f.restricted) out.push(span(` ${f.restricted} restricted`, 'warning'))
+  out.push(span(`  ${rate(f.transactionsPerSecond).replace('/s', ' tps')}  hit ${percent(f.hitRatio)}`))
+  if (!f.standby) out.push(span(`  WAL ${byteRate(f.walBytesPerSecond)}`))
+  out.push(
+    span(`  oldest ${duration(f.oldestTransactionSeconds)}`, (f.oldestTransactionSeconds ?? 0) > 300 ? 'warning' : undefined),
+  )
+  return out
+}
+
+function poolerSpans(f: PoolerSummary, now: number): readonly Span[] {
+  const paused = f.paused.map(p => `${p.database === '*' ? 'ALL' : drawable(p.database)} ${ageMs(now - p.since)}`)
+  return [
+    ...(f.suspended ? [span('SUSPENDED  ', 'critical')] : []),
+    ...(paused.length > 0 ? [span(`PAUSED ${paused.join(', ')}  `, 'critical')] : []),
+    ...(f.disabled.length > 0 ? [span(`DISABLED ${f.disabled.map(drawable).join(', ')}  `, 'warning')] : []),
+    span(`${f.clientsActive ?? '–'} clients`),
+    span(` ${f.clientsWaiting ?? '–'} waiting`, f.clientsWaiting ? 'warning' : undefined),
+    span(`  ${f.serversUsed ?? '–'}/${f.serverLimit ?? '–'} servers`),
+    span(`  maxwait ${duration(f.maxwaitSeconds)}`, (f.maxwaitSeconds ?? 0) >= 1 ? 'critical' : undefined),
+    span(`  ${rate(f.xactsPerSecond).replace('/s', ' tps')}`),
+  ]
+}
+
+function findingLine(state: State, columns: number): Line {
+  const [worst, ...others] = findings(state)
+  if (!worst) return fitLine([span('nothing to report', 'dim')], columns)
+  const more = others.length > 0 ? `  (+${others.length})` : ''
+  return fitLine(
+    [span(worst.level === 'critical' ? '! ' : '· ', worst.level), span(worst.say, worst.level), span(more, 'dim')],
+    columns,
+  )
+}
+
+function tabLine(state: State, columns: number): Line {
+  const current = panelOf(state)
+  const tabs = panels.flatMap(panel => {
+    const chosen = panel === current
+    return [span(`${panel.key}`, chosen ? 'tab' : 'dim'), span(` ${panel.title} `, chosen ? 'tab' : undefined), span(' ')]
+  })
+  const focus = current.scope === 'server' && state.view.focus ? [span(`@ ${drawable(state.view.focus)}`, 'accent')] : []
+  return spread(tabs, focus, columns)
+}

@@ -1,0 +1,29 @@
+// The whole screen as lines: exactly as many as the terminal has, each exactly as wide. A pure function of the state (and of where the
+// lists were scrolled to), so that every screen can be drawn again.
+
+import type { State } from '../store/state.ts'
+import { bar } from './bar.ts'
+import { body, type Memory } from './body.ts'
+import { dialog } from './dialogs.ts'
+import { header } from './header.ts'
+import { fitLine, type Line, span } from './spans.ts'
+
+/** Below this there is no room for a table that could be read. */
+const smallest = { columns: 40, rows: 10 }
+
+export function screen(state: State, memory: Memory): readonly Line[] {
+  const { columns, rows } = state.view.size
+  if (columns < smallest.columns || rows < smallest.rows) return tooSmall(columns, rows)
+  const top = header(state, columns)
+  // Many servers on a small terminal: their lines give way to the table.
+  const above = top.length <= rows - 6 ? top : [...top.slice(0, Math.max(1, rows - 8)), ...top.slice(-2)]
+  const height = rows - above.length - 1
+  const shown = state.view.dialog
+  const middle = shown ? dialog(state, shown, columns, height) : body(state, columns, height, memory)
+  return [...above, ...middle, bar(state, columns)]
+}
+
+function tooSmall(columns: number, rows: number): readonly Line[] {
+  const words = ['too small:', `${columns}x${rows}, needs`, `${smallest.columns}x${smallest.rows}`]
+  return Array.from({ length: rows }, (_, i) => fitLine([span(words[i] ?? '')], columns))
+}
