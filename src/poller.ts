@@ -31,6 +31,8 @@ export type Poller = {
 
 /** Reads that have their own pace (heavy ones) may take this long on the server; everything else is bounded by the interval. */
 const heavyStatementMs = 5000
+/** Each row whose detail was opened is a want of its own: they are not kept for ever. */
+const rememberedWants = 500
 const retry = { firstMs: 250, capMs: 5000, jitter: 0.2, deniedMs: 30_000 }
 
 export function startPoller(options: PollerOptions): Poller {
@@ -52,7 +54,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
   let stopped = false
   let wake: (() => void) | null = null
   // When each want was last begun, by query and values: what says whether it is due.
-  let begunAt = new Map<string, number>()
+  const begunAt = new Map<string, number>()
   let link: Link = { state: 'connecting', word: 'CONNECTING', since: Date.now(), why: null }
   // A server that answers, but slower than its bound, is given more time, up to the most a statement of ours may take.
   let patience = 1
@@ -87,7 +89,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
         return false
       }
       session = opened
-      begunAt = new Map()
+      begunAt.clear()
       await readFacts()
       report({ state: 'up', word: 'LIVE', why: null }, opened.tls)
       return true
@@ -131,6 +133,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
       if (stopped) return
       const key = `${want.query.id} ${want.params.join(' ')}`
       if (!due(want.query, key)) continue
+      if (begunAt.size > rememberedWants) begunAt.clear()
       begunAt.set(key, Date.now())
       refused = !(await readWant(want)) || refused
     }
@@ -220,7 +223,12 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
       failures = 0
       try {
         await tick()
-        await pause(options.intervalMs())
+        const endedAt = Date.now()
+        // A poke asks for what is new on the screen and leaves the beat of the ticks as it is; a shorter interval counts at once.
+        while (!stopped && Date.now() < endedAt + options.intervalMs()) {
+          await pause(endedAt + options.intervalMs() - Date.now())
+          if (Date.now() < endedAt + options.intervalMs()) await tick()
+        }
       } catch (error) {
         session?.close()
         session = null

@@ -6,7 +6,7 @@ import type { AnyList, AnyRow, DetailLine, Tone } from '../panels/panel.ts'
 import { arrangedRows, listOf, panelOf, selectedIndex, selectedRow, viewOf } from '../panels/shown.ts'
 import { linkOf, picture } from '../store/selectors.ts'
 import type { State } from '../store/state.ts'
-import { fitLine, type Line, span } from './spans.ts'
+import { fitLine, type Line, ruled, span } from './spans.ts'
 import { table } from './table.ts'
 
 /** What a drawing remembers from the one before: the first line shown of each list. */
@@ -125,7 +125,7 @@ function detailLines(state: State, columns: number, height: number): readonly Li
   const top = Math.min(state.view.detailTop, Math.max(0, all.length - room))
   const shown = all.slice(top, top + room)
   const more = all.length > room ? `  lines ${top + 1}-${top + shown.length} of ${all.length}, Shift-Up Shift-Down` : ''
-  const head = fitLine([span('─ detail ', 'accent'), span(`${more} `, 'dim'), span('─'.repeat(columns), 'dim')], columns)
+  const head = ruled([span('─ detail ', 'accent'), span(more === '' ? '' : `${more} `, 'dim')], columns)
   return [head, ...shown]
 }
 

@@ -32,6 +32,11 @@ export function fitLine(line: Line, cells: number, fill?: Look): Line {
   return out
 }
 
+/** A heading with a rule to the right edge. */
+export function ruled(head: Line, cells: number): Line {
+  return fitLine([...head, span('─'.repeat(Math.max(0, cells - lineWidth(head))), 'dim')], cells)
+}
+
 /** Left part and right part on one line; the right part gives way when there is no room for both. */
 export function spread(left: Line, right: Line, cells: number, fill?: Look): Line {
   const room = cells - lineWidth(right)

@@ -3,7 +3,7 @@
 import { fit } from '../model/untrusted.ts'
 import type { Section } from '../panels/arrange.ts'
 import type { AnyList, AnyRow, Column, Tone } from '../panels/panel.ts'
-import { fitLine, type Line, type Look, type Span, span } from './spans.ts'
+import { fitLine, type Line, type Look, ruled, type Span, span } from './spans.ts'
 
 export type TableInput = {
   readonly list: AnyList
@@ -40,7 +40,7 @@ export function table(input: TableInput): TableOutput {
   const lines: Line[] = [headerLine(placed, input.sort, columns, input.focused)]
   display.slice(top, top + room).forEach((entry, i) => {
     if (!entry.item) {
-      lines.push(fitLine([span(`─ ${entry.title} `, 'dim'), span('─'.repeat(columns), 'dim')], columns))
+      lines.push(ruled([span(`─ ${entry.title} `, 'dim')], columns))
       return
     }
     const { row, id, branch } = entry.item
