@@ -72,6 +72,8 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     fsync: 'off',
     synchronous_commit: 'off',
     shared_buffers: '32MB',
+    // In the data directory and not in /dev/shm, where a crash would leave it behind.
+    dynamic_shared_memory_type: 'mmap',
     timezone: 'UTC',
     log_timezone: 'UTC',
     ...settings,
