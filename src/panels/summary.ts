@@ -2,10 +2,11 @@
 
 import { perSecond } from '../model/format.ts'
 import { type PoolerSummary, poolerSummary } from '../model/pools.ts'
-import type { standbySummary } from '../model/replication.ts'
+import { primaryOf, type StandbySummary, standbySummary } from '../model/replication.ts'
 import { counters, pulse } from '../sql/server.ts'
 import { picture, read } from '../store/selectors.ts'
 import type { State } from '../store/state.ts'
+import { membersOf } from './members.ts'
 
 /** null: not known yet, or not to be seen by this role. Rates are over the last interval; null across a reset. */
 export type PostgresFigures = {
@@ -22,7 +23,7 @@ export type PostgresFigures = {
   readonly walBytesPerSecond: number | null
   readonly oldestTransactionSeconds: number | null
   /** Only of a standby. */
-  readonly standby: ReturnType<typeof standbySummary>
+  readonly standby: StandbySummary | null
 }
 
 export function postgresFigures(state: State, id: string): PostgresFigures {
@@ -41,6 +42,12 @@ export function postgresFigures(state: State, id: string): PostgresFigures {
     standby: now?.in_recovery ? standbyOf(state, id) : null,
     ...databaseRates(state, id),
   }
+}
+
+function standbyOf(state: State, id: string): StandbySummary | null {
+  const members = membersOf(state)
+  const standby = members.find(member => member.id === id)
+  return standby ? standbySummary(standby, primaryOf(standby, members)) : null
 }
 
 function databaseRates(state: State, id: string): Pick<PostgresFigures, 'transactionsPerSecond' | 'hitRatio'> {

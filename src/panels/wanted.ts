@@ -2,12 +2,13 @@
 
 import { showDatabases, showPools, showState, showStats } from '../sql/pgbouncer.ts'
 import type { Query } from '../sql/query.ts'
+import { receiver } from '../sql/replication.ts'
 import { counters, pulse } from '../sql/server.ts'
 import type { State, Want } from '../store/state.ts'
 import type { AnyList } from './panel.ts'
 import { listOf, panelOf, selectedRow } from './shown.ts'
 
-const always = { postgres: [pulse, counters], pgbouncer: [showPools, showDatabases, showStats, showState] }
+const always = { postgres: [pulse, counters, receiver], pgbouncer: [showPools, showDatabases, showStats, showState] }
 
 /** The live screen: the lists of the pane shown. A cluster pane asks all its servers, another only the server in focus. */
 export function wantedOnScreen(state: State, serverId: string): readonly Want[] {
@@ -24,16 +25,14 @@ export function wantedByLists(state: State, serverId: string, lists: readonly An
 function wanted(state: State, serverId: string, lists: readonly AnyList[], inFocus: boolean): readonly Want[] {
   const server = state.servers[serverId]
   if (!server) return []
-  const queries = new Set<Query>(always[server.kind])
-  for (const query of lists.flatMap(list => list.needs)) {
-    if (query.on !== server.kind) continue
-    if (query.on === 'postgres' && !inFocus) continue
-    if (query.needs?.extension === 'timescaledb' && serverId !== state.settings.timescaleId) continue
-    if (query.needs?.role && query.needs.role !== server.role) continue
-    queries.add(query)
-  }
+  const asked = lists
+    .flatMap(list => list.needs)
+    .filter(query => query.on === server.kind && (query.on === 'pgbouncer' || inFocus))
+  const queries = new Set<Query>([...always[server.kind], ...asked])
   const wants: Want[] = []
   for (const query of queries) {
+    if (query.needs?.extension === 'timescaledb' && serverId !== state.settings.timescaleId) continue
+    if (query.needs?.role && query.needs.role !== server.role) continue
     const params = (query.params ?? []).map(param => (param === 'queryBytes' ? state.settings.queryBytes : selectedPid(state)))
     if (params.every(value => value !== null)) wants.push({ query, params: params as (string | number)[] })
   }
