@@ -20,7 +20,10 @@ export function fromPoolers<Row>(
   if (ids.length === 0) {
     return {
       rows: [],
-      unavailable: { reason: 'no PgBouncer is watched', remedy: 'name its admin console with --pgbouncer CONNINFO' },
+      unavailable: {
+        reason: state.settings.noPooler ?? 'no PgBouncer is watched',
+        remedy: 'name its admin console with --pgbouncer CONNINFO',
+      },
     }
   }
   const rows: Row[] = []
