@@ -83,16 +83,13 @@ function share(until: Until, parts: number, limitMs: number | null): Until {
   return { at: performance.now() + ms, totalMs: parts > 1 || limitMs !== null ? ms : until.totalMs }
 }
 
+/** One error of several: every reason in words, the code of a server's answer before that of a socket. */
 function together(failures: readonly DialError[]): DialError {
-  const last = failures[failures.length - 1]!
-  if (failures.length === 1) return last
+  const telling = failures.findLast(failure => failure.fromServer) ?? failures[failures.length - 1]!
+  if (failures.length === 1) return telling
   const words = [...new Set(failures.map(failure => failure.message))].join('; ')
-  return new DialError(
-    words,
-    last.code,
-    failures.every(failure => failure.permanent),
-    last.fromServer,
-  )
+  const permanent = failures.every(failure => failure.permanent)
+  return new DialError(words, telling.code, permanent, telling.fromServer)
 }
 
 /** One host of the list, all its addresses. A failure is returned, so that the next host can be tried. */
