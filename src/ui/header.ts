@@ -88,16 +88,24 @@ function postgresSpans(f: PostgresFigures, columns: number): readonly Span[] {
     if (receiver === 'down') out.push(span('receiver down  ', 'critical'))
     if (replayPaused) out.push(span('replay paused  ', 'warning'))
   }
+  const words =
+    columns >= 140
+      ? { active: 'active', waiting: 'waiting', idle: 'idle in xact' }
+      : { active: 'act', waiting: 'wait', idle: 'idle-xact' }
   out.push(span(`${f.clients ?? '–'}/${f.usable ?? '–'} `, full ? 'critical' : undefined))
-  if (columns >= 120) out.push(span(`${meter(f.clients, f.usable, 10)} `, full ? 'critical' : 'dim'))
-  out.push(span(` ${f.active ?? '–'} active`), span(` ${f.waiting ?? '–'} waiting`, f.waiting ? 'critical' : undefined))
-  out.push(span(` ${f.idleInTransaction ?? '–'} idle in xact`, f.idleInTransaction ? 'warning' : undefined))
+  if (columns >= 140) out.push(span(`${meter(f.clients, f.usable, 12)} `, full ? 'critical' : 'dim'))
+  out.push(
+    span(` ${f.active ?? '–'} ${words.active}`),
+    span(` ${f.waiting ?? '–'} ${words.waiting}`, f.waiting ? 'critical' : undefined),
+  )
+  out.push(span(` ${f.idleInTransaction ?? '–'} ${words.idle}`, f.idleInTransaction ? 'warning' : undefined))
   if (f.restricted) out.push(span(` ${f.restricted} restricted`, 'warning'))
-  out.push(span(`  ${rate(f.transactionsPerSecond).replace('/s', ' tps')}  hit ${percent(f.hitRatio)}`))
-  if (!f.standby) out.push(span(`  WAL ${byteRate(f.walBytesPerSecond)}`))
+  out.push(span(`  ${rate(f.transactionsPerSecond).replace('/s', ' tps')}`))
   out.push(
     span(`  oldest ${duration(f.oldestTransactionSeconds)}`, (f.oldestTransactionSeconds ?? 0) > 300 ? 'warning' : undefined),
   )
+  out.push(span(`  hit ${percent(f.hitRatio)}`))
+  if (!f.standby) out.push(span(`  WAL ${byteRate(f.walBytesPerSecond)}`))
   return out
 }
 
