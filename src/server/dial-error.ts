@@ -50,9 +50,10 @@ export function explain(error: unknown, spec: HostSpec, address: string | null, 
     return new DialError(message + why, code, permanent, true)
   }
   const plain = (words: string, permanent = permanentErrnos.has(code ?? '')) => new DialError(words, code, permanent)
-  if (code !== null && certificateCode.test(code))
-    return plain(`the TLS certificate of ${place} is not accepted: ${message}`, true)
-  if (code?.startsWith('ERR_SSL_') || code?.startsWith('ERR_OSSL_')) return plain(`TLS with ${place} failed: ${message}`, true)
+  // Node's advice on how to run Node is cut off.
+  const words = message.replace(/; if the root CA.*/s, '').trim()
+  if (code !== null && certificateCode.test(code)) return plain(`the TLS certificate of ${place} is not accepted: ${words}`, true)
+  if (code?.startsWith('ERR_SSL_') || code?.startsWith('ERR_OSSL_')) return plain(`TLS with ${place} failed: ${words}`, true)
   switch (code) {
     case 'ENOTFOUND':
       return plain(`there is no host named "${spec.host}"`)
@@ -80,5 +81,5 @@ export function explain(error: unknown, spec: HostSpec, address: string | null, 
   }
   if (/^SASL:/.test(message)) return new DialError(`authentication with ${place} failed: ${message}`, null, true)
   if (/terminated unexpectedly/.test(message)) return plain(`${place} closed the connection without a word`)
-  return plain(`${place}: ${message.trim()}`)
+  return plain(`${place}: ${words}`)
 }

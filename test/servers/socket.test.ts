@@ -137,6 +137,7 @@ describe.each<[certificate: string | null, outcomes: Record<string, string>]>([
       const result = await connection(text).catch((error: unknown) => error)
       if (result instanceof DialError) {
         expect(result.permanent).toBe(true)
+        expect(result.message).not.toContain('Node.js')
         seen += '-'
       } else {
         const { tls, ssl } = result as Awaited<ReturnType<typeof connection>>
