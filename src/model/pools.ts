@@ -22,7 +22,10 @@ import { is, raw } from './untrusted.ts'
 
 export { type Pooler, seenMarks } from './pooler.ts'
 
-/** Rates of one database between the two last samples; null where there is no telling (first sample, restart, KILL, nothing finished). */
+/**
+ * Rates of one database between the two last samples; null where there is no telling (first sample, restart, KILL). PgBouncer counts a query or
+ * transaction when it begins and adds its time when it ends: the averages are good where many begin and end in an interval, and null where none ended.
+ */
 export type PoolRates = {
   readonly xactsPerSecond: number | null
   readonly queriesPerSecond: number | null
@@ -88,6 +91,7 @@ export function poolRows(pooler: Pooler, now: number): PoolPaneRow[] {
     databases,
     rates: ratesByDatabase(pooler),
     state: poolerState(pooler),
+    waiting: new Set(pools.filter(pool => isOn(pool.cl_waiting)).map(pool => pool.database)),
     config: configOf(pooler),
     userSizes: new Map(answers(pooler, 'showUsers').map(({ name, pool_size }) => [name, digits(pool_size)])),
   }
@@ -104,6 +108,8 @@ type PoolFacts = {
   readonly databases: ReadonlyMap<Untrusted, PoolDatabaseRow>
   readonly rates: ReadonlyMap<Untrusted, StatsDelta>
   readonly state: PoolerState
+  /** Databases with clients in the queue. */
+  readonly waiting: ReadonlySet<Untrusted>
   readonly config: ReadonlyMap<string, Untrusted | null>
   readonly userSizes: ReadonlyMap<Untrusted | null, number | null>
 }
@@ -150,7 +156,7 @@ function poolRow(facts: PoolFacts, name: Untrusted, pool: PoolRow | null): PoolP
     host: database?.host ?? null,
     port: database?.port ?? null,
     serverDatabase: database?.database && database.database !== name ? database.database : null,
-    ...ratesOf(rates.get(name), pool_mode),
+    ...ratesOf(rates.get(name), pool_mode, facts.waiting.has(name)),
   }
 }
 
@@ -171,6 +177,8 @@ function serverLimit(facts: PoolFacts, database: PoolDatabaseRow | undefined, us
 }
 
 type StatsDelta = { readonly current: PoolStatsRow; readonly previous: PoolStatsRow; readonly elapsedSeconds: number }
+
+type Total = (typeof totals)[number] | 'total_server_assignment_count'
 
 const totals = [
   'total_xact_count',
@@ -196,13 +204,13 @@ function ratesByDatabase(pooler: Pooler): ReadonlyMap<Untrusted, StatsDelta> {
   return deltas
 }
 
-function ratesOf(delta: StatsDelta | undefined, poolMode: Untrusted | null): PoolRates {
+function ratesOf(delta: StatsDelta | undefined, poolMode: Untrusted | null, waiting: boolean): PoolRates {
   const per = (total: (typeof totals)[number]) =>
     delta ? perSecond(delta.current[total], delta.previous[total], delta.elapsedSeconds) : null
-  const average = (time: (typeof totals)[number], count: keyof PoolStatsRow & `total_${string}`) => {
+  const average = (time: Total, count: Total) => {
     const spent = difference(delta, time)
     const events = difference(delta, count)
-    return spent === null || !events ? null : Number(spent) / Number(events) / 1000
+    return !spent || !events ? null : Number(spent) / Number(events) / 1000
   }
   const assignments =
     delta && delta.current.total_server_assignment_count !== null
@@ -219,11 +227,17 @@ function ratesOf(delta: StatsDelta | undefined, poolMode: Untrusted | null): Poo
     sentBytesPerSecond: per('total_sent'),
     avgXactMs: average('total_xact_time', 'total_xact_count'),
     avgQueryMs: average('total_query_time', 'total_query_count'),
-    avgWaitMs: assignments === null ? null : average('total_wait_time', assignments),
+    avgWaitMs: assignments === null ? null : (average('total_wait_time', assignments) ?? noWait(delta, assignments, waiting)),
   }
 }
 
-function difference(delta: StatsDelta | undefined, total: keyof PoolStatsRow & `total_${string}`): bigint | null {
+/** 0 when servers were given out without any wait; null when that can't be told from a queue that doesn't move. */
+function noWait(delta: StatsDelta | undefined, count: Total, waiting: boolean): 0 | null {
+  const sure = count === 'total_server_assignment_count' || !waiting
+  return sure && difference(delta, 'total_wait_time') === 0n && difference(delta, count) ? 0 : null
+}
+
+function difference(delta: StatsDelta | undefined, total: Total): bigint | null {
   const [current, previous] = [delta?.current[total], delta?.previous[total]]
   return typeof current === 'bigint' && typeof previous === 'bigint' && current >= previous ? current - previous : null
 }

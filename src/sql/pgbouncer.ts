@@ -75,7 +75,10 @@ export const showDatabases = query({
 })
 export type PoolDatabaseRow = RowOf<typeof showDatabases>
 
-/** Totals of each database since PgBouncer started; times in microseconds. Assignments are counted from 1.23 on. A restart, and KILL of a database, begin them again. */
+/**
+ * Totals of each database since PgBouncer started; times in microseconds. A query or transaction is counted when it begins, its time added when it ends.
+ * Assignments of servers are counted from 1.23 on. A restart, and KILL of a database, begin them again.
+ */
 export const showStats = query({
   id: 'showStats',
   on: 'pgbouncer',

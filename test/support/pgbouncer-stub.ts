@@ -17,9 +17,13 @@ export type PgbouncerStub = {
 
 const releases: Readonly<Record<StubVersion, string>> = { '1.18': '1.18.0', '1.21': '1.21.0', '1.24': '1.24.1', '1.25': '1.25.2' }
 
-export async function startPgbouncerStub(version: StubVersion): Promise<PgbouncerStub> {
+/** `other`: columns of SHOW commands as no release has them, written as `name` (text), `name#` (int4) or `nameN` (numeric). */
+export async function startPgbouncerStub(
+  version: StubVersion,
+  other: Readonly<Record<string, readonly string[]>> = {},
+): Promise<PgbouncerStub> {
   const minor = Number(version.slice(2))
-  const columns = columnsOf(minor)
+  const columns = { ...columnsOf(minor), ...other }
   const heard: string[] = []
   const sockets = new Set<Socket>()
   let shown: Readonly<Record<string, readonly Row[]>> = {}
