@@ -18,7 +18,7 @@ function connecting(command: Command): Command {
     .option('-d, --dbname <name>', 'database, or a connection string')
     .option('--pgbouncer <conninfo>', 'the admin console of a PgBouncer; may be repeated', repeat, [])
     .option('--timescale <conninfo>', 'where the hypertables are, if not in the first database')
-    .option('-i, --interval <time>', 'how often the servers are asked: 1s, 500ms, 0.5, 2', '1s')
+    .option('-i, --interval <time>', 'how often the servers are asked: 1s (as it is), 500ms, 0.5, 2')
     .helpOption('-?, --help', 'this help')
 }
 
@@ -50,9 +50,11 @@ function program(): Command {
     .option('--count <n>', 'so many looks, one each --interval; 0: until stopped')
     .action(async (conninfo: string[], given: Given & { panel: string[] }) => {
       const { runSnapshot, snapshotPlan } = await import('./snapshot.ts')
-      const { panel, ...rest } = given
-      const config = configOf(conninfo, rest)
-      const plan = snapshotPlan({ json: given.json ?? false, panels: panel, count: given.count })
+      const { panel, ...own } = given
+      // Options that stand before the command's name count too.
+      const { panel: first, ...before } = main.opts<Given>()
+      const config = configOf(conninfo, { ...before, ...own, pgbouncer: [...before.pgbouncer, ...own.pgbouncer] })
+      const plan = snapshotPlan({ json: given.json ?? false, panels: first ? [first, ...panel] : panel, count: given.count })
       if ('error' in plan) refuse(plan.error)
       process.exit(await runSnapshot(config, plan))
     })
@@ -66,6 +68,7 @@ function program(): Command {
     )
     .helpOption('-?, --help', 'this help')
     .action(async (given: { serversOnly?: boolean }) => {
+      if (process.argv[2] !== 'demo') refuse('demo takes no options before its name: it watches a cluster of its own')
       const { runDemo } = await import('./demo.ts')
       process.exit(await runDemo(given.serversOnly ?? false))
     })

@@ -8,15 +8,15 @@ import { DialError } from './server/socket.ts'
 import { showConfig, showVersion } from './sql/pgbouncer.ts'
 import { pickVariant, type Query, type Untrusted } from './sql/query.ts'
 import { facts as factsQuery } from './sql/server.ts'
-import type { Link, LinkWord, Sample, ServerFacts, SourceEvent, Want } from './store/state.ts'
+import type { Link, LinkWord, ServerFacts, SourceEvent, Want } from './store/state.ts'
 
 export type PollerOptions = {
   readonly servers: readonly { readonly id: string; readonly target: Target }[]
   readonly receive: (event: SourceEvent) => void
   /** What the screen needs of a server now. Asked anew at each tick. */
   readonly wanted: (serverId: string) => readonly Want[]
-  /** Newest sample's rows, for queries that run once per row of another. */
-  readonly rows: (serverId: string, queryId: string) => readonly Readonly<Record<string, unknown>>[]
+  /** Newest sample's rows, for queries that run once per row of another; null before the first. */
+  readonly rows: (serverId: string, queryId: string) => readonly Readonly<Record<string, unknown>>[] | null
   readonly intervalMs: () => number
   /** The one sanitiser: the poller reports errors as drawable text. */
   readonly drawable: (text: string) => string
@@ -29,8 +29,10 @@ export type Poller = {
   stop(): void
 }
 
-/** Reads that have their own pace (heavy ones) may take this long on the server; everything else is bounded by the interval. */
-const heavyStatementMs = 5000
+/** No statement may take longer on a server; those of a tick are bounded by the interval besides. */
+const longestStatementMs = 5000
+/** A server that answers, but slower than its bound, is given more time: so many times its bound at the most. */
+const mostPatience = 4
 /** Each row whose detail was opened is a want of its own: they are not kept for ever. */
 const rememberedWants = 500
 const retry = { firstMs: 250, capMs: 5000, jitter: 0.2, deniedMs: 30_000 }
@@ -56,10 +58,16 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
   // When each want was last begun, by query and values: what says whether it is due.
   const begunAt = new Map<string, number>()
   let link: Link = { state: 'connecting', word: 'CONNECTING', since: Date.now(), why: null }
-  // A server that answers, but slower than its bound, is given more time, up to the most a statement of ours may take.
+  // Rounds of `forEach` queries that are not through yet, by query.
+  const rounds = new Map<
+    string,
+    { keys: string[]; rows: Readonly<Record<string, unknown>>[]; skipped: { key: Untrusted; why: string }[]; tookMs: number }
+  >()
   let patience = 1
+  let slowestMs = 0
 
-  const answerMs = () => Math.min(5000, Math.max(1000, 1.5 * options.intervalMs()) * patience)
+  const leastAnswerMs = () => Math.max(1000, 1.5 * options.intervalMs())
+  const answerMs = () => Math.min(longestStatementMs, leastAnswerMs() * patience)
   const statementMs = () => Math.round(answerMs() * 0.8)
   const connectMs = () => Math.min(5000, Math.max(1500, 2 * options.intervalMs()))
 
@@ -90,6 +98,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
       }
       session = opened
       begunAt.clear()
+      rounds.clear()
       await readFacts()
       report({ state: 'up', word: 'LIVE', why: null }, opened.tls)
       return true
@@ -128,16 +137,34 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
         if (!(error instanceof ReadError) || error.kind !== 'refused') throw error
       }
     }
-    let refused = false
+    slowestMs = 0
     for (const want of options.wanted(id)) {
-      if (stopped) return
-      const key = `${want.query.id} ${want.params.join(' ')}`
-      if (!due(want.query, key)) continue
-      if (begunAt.size > rememberedWants) begunAt.clear()
-      begunAt.set(key, Date.now())
-      refused = !(await readWant(want)) || refused
+      if (want.query.every === 'tick' && take(want)) await readWant(want)
     }
-    if (!refused) patience = 1
+    if (slowestMs < leastAnswerMs() / 3) patience = 1
+  }
+
+  /** What has a pace of its own is asked between two ticks, a statement at a time, so that a tick waits for one of them at the most. */
+  async function betweenTicks(until: () => number): Promise<void> {
+    for (const want of options.wanted(id)) {
+      if (want.query.every === 'tick' || !due(want.query, keyOf(want))) continue
+      if (stopped || (Date.now() >= until() && !want.query.forEach)) return
+      if (!want.query.forEach) {
+        take(want)
+        await readWant(want)
+      } else if (!(await continueEach(want, until))) return
+    }
+  }
+
+  const keyOf = (want: Want) => `${want.query.id} ${want.params.join(' ')}`
+
+  /** True when it is due, and then it counts as asked. */
+  function take(want: Want): boolean {
+    const key = keyOf(want)
+    if (stopped || !due(want.query, key)) return false
+    if (begunAt.size > rememberedWants) begunAt.clear()
+    begunAt.set(key, Date.now())
+    return true
   }
 
   function due(query: Query, key: string): boolean {
@@ -148,68 +175,74 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
     return Date.now() - last >= paceMs
   }
 
-  /** False when the server was too slow for its own bound. */
-  async function readWant(want: Want): Promise<boolean> {
-    const { query } = want
-    const picked = pickVariant(query, facts as ServerFacts)
-    if ('unavailable' in picked) {
-      receive({
-        kind: 'problem',
-        server: id,
-        query: query.id,
-        problem: { kind: 'unavailable', reason: picked.unavailable, remedy: picked.remedy },
-      })
-      return true
-    }
+  async function readWant({ query, params }: Want): Promise<void> {
+    const text = textOf(query)
+    if (text === null) return
     try {
-      const sample = query.forEach ? await readEach(query, picked.text) : await readOnce(query, picked.text, want.params)
-      receive({ kind: 'sample', sample })
+      receive({ kind: 'sample', sample: { server: id, query: query.id, skipped: [], ...(await ask(query, text, params)) } })
     } catch (error) {
-      if (!(error instanceof ReadError) || error.kind !== 'refused') throw error
-      // The role of a server can change between two words of a statement (55000); the next tick sees the new role.
-      if (error.code === '55000') return true
-      receive({
-        kind: 'problem',
-        server: id,
-        query: query.id,
-        problem: { kind: 'failed', error: drawable(error.message), code: error.code, at: Date.now() },
-      })
-      if (error.code === '57014') {
-        patience = Math.min(5, patience * 2)
-        return false
-      }
+      refusedOrThrow(query, error)
     }
-    return true
+  }
+
+  /** The text for this server; null when there is none, which has been reported then. */
+  function textOf(query: Query): string | null {
+    const picked = pickVariant(query, facts as ServerFacts)
+    if ('text' in picked) return picked.text
+    const problem = { kind: 'unavailable', reason: picked.unavailable, remedy: picked.remedy } as const
+    receive({ kind: 'problem', server: id, query: query.id, problem })
+    return null
+  }
+
+  function refusedOrThrow(query: Query, error: unknown): void {
+    if (!(error instanceof ReadError) || error.kind !== 'refused') throw error
+    if (error.code === '57014' && query.every === 'tick') {
+      patience = Math.min(mostPatience, patience * 2)
+      slowestMs = Number.POSITIVE_INFINITY
+    }
+    // The role of a server can change between two words of a statement (55000); the next tick sees the new role.
+    if (error.code === '55000') return
+    const problem = { kind: 'failed', error: drawable(error.message), code: error.code, at: Date.now() } as const
+    receive({ kind: 'problem', server: id, query: query.id, problem })
   }
 
   async function ask(query: Query, text: string, values: readonly (string | number)[]): Promise<ReadResult> {
     const current = session as Session
-    const heavy = query.every !== 'tick'
-    await current.limitStatements(heavy ? heavyStatementMs : statementMs(), answerMs())
-    return current.read(query, text, values, heavy ? heavyStatementMs + 500 : answerMs())
+    const ownPace = query.every !== 'tick'
+    await current.limitStatements(ownPace ? longestStatementMs : statementMs(), answerMs())
+    const result = await current.read(query, text, values, ownPace ? longestStatementMs + 500 : answerMs())
+    if (!ownPace) slowestMs = Math.max(slowestMs, result.tookMs)
+    return result
   }
 
-  async function readOnce(query: Query, text: string, values: readonly (string | number)[]): Promise<Sample> {
-    return { server: id, query: query.id, skipped: [], ...(await ask(query, text, values)) }
-  }
-
-  async function readEach(query: Query, text: string): Promise<Sample> {
+  /** Goes on with a query that runs once for each row of another; false when the next tick is due before it is through. */
+  async function continueEach(want: Want, until: () => number): Promise<boolean> {
+    const { query } = want
     const { query: over, key } = query.forEach as NonNullable<Query['forEach']>
-    const rows: Readonly<Record<string, unknown>>[] = []
-    const skipped: { key: Untrusted; why: string }[] = []
-    let tookMs = 0
-    for (const row of options.rows(id, over.id)) {
-      const value = row[key] as string
+    const text = textOf(query)
+    if (text === null) return take(want)
+    const objects = options.rows(id, over.id)
+    if (!objects) return true
+    const round = rounds.get(query.id) ?? { keys: objects.map(row => row[key] as string), rows: [], skipped: [], tookMs: 0 }
+    rounds.set(query.id, round)
+    do {
+      const value = round.keys.shift()
+      if (value === undefined) break
       try {
-        const result = await ask(query, text, [value])
-        rows.push(...result.rows)
-        tookMs += result.tookMs
+        const { rows, tookMs } = await ask(query, text, [value])
+        round.rows.push(...rows)
+        round.tookMs += tookMs
       } catch (error) {
         if (!(error instanceof ReadError) || error.kind !== 'refused') throw error
-        skipped.push({ key: value as unknown as Untrusted, why: drawable(error.message) })
+        round.skipped.push({ key: value as unknown as Untrusted, why: drawable(error.message) })
       }
-    }
-    return { server: id, query: query.id, rows, skipped, at: Date.now(), tookMs }
+    } while (!stopped && Date.now() < until())
+    if (round.keys.length > 0) return false
+    rounds.delete(query.id)
+    take(want)
+    const { rows, skipped, tookMs } = round
+    receive({ kind: 'sample', sample: { server: id, query: query.id, rows, skipped, tookMs, at: Date.now() } })
+    return true
   }
 
   async function run(): Promise<void> {
@@ -224,16 +257,21 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
       try {
         await tick()
         const endedAt = Date.now()
+        const nextAt = () => endedAt + options.intervalMs()
+        await betweenTicks(nextAt)
         // A poke asks for what is new on the screen and leaves the beat of the ticks as it is; a shorter interval counts at once.
-        while (!stopped && Date.now() < endedAt + options.intervalMs()) {
-          await pause(endedAt + options.intervalMs() - Date.now())
-          if (Date.now() < endedAt + options.intervalMs()) await tick()
+        while (!stopped && Date.now() < nextAt()) {
+          await pause(nextAt() - Date.now())
+          if (Date.now() >= nextAt()) break
+          await tick()
+          await betweenTicks(nextAt)
         }
       } catch (error) {
         session?.close()
         session = null
         if (stopped) return
         if (!(error instanceof ReadError)) throw error
+        if (error.kind === 'silent') patience = Math.min(mostPatience, patience * 2)
         if (error.kind === 'silent') report({ state: 'stale', word: 'STALE', why: error.message })
         else report({ state: 'connecting', word: 'CONNECTING', why: drawable(error.message) })
       }

@@ -43,7 +43,7 @@ export function watch(
     servers: servers.map(server => ({ id: server.id, target: server })),
     receive: event => receive(store, event),
     wanted: id => wanted(store.getState(), id),
-    rows: (id, query) => store.getState().servers[id]?.readings[query]?.sample?.rows ?? [],
+    rows: (id, query) => store.getState().servers[id]?.readings[query]?.sample?.rows ?? null,
     intervalMs: () => store.getState().settings.intervalMs,
     drawable,
   })
