@@ -14,17 +14,21 @@ export type TimescaleServer = {
 }
 
 /**
- * Starts it with the extension created. `filled`: with the lab's hypertables and policies, rows that keep coming and jobs
- * that run. It has one backend: clients take turns, a transaction holds the others back; no COPY FROM STDIN, no timeouts.
+ * Starts it with the extension created. `filled`: with the lab's hypertables and policies; `live`: also with rows that keep
+ * coming and jobs that run. It has one backend: clients take turns, a transaction holds the others back; no COPY FROM STDIN, no timeouts.
  */
-export async function startTimescale(options: { dir: string; filled?: boolean; port?: number }): Promise<TimescaleServer> {
-  const { dir, filled = false, port = await freePort() } = options
+export async function startTimescale(options: {
+  dir: string
+  content?: 'empty' | 'filled' | 'live'
+  port?: number
+}): Promise<TimescaleServer> {
+  const { dir, content = 'empty', port = await freePort() } = options
   const home = join(dir, 'timescale')
   mkdirSync(home, { recursive: true, mode: 0o700 })
   const logFile = join(home, 'server.log')
   const child = await startProcess({
     command: nodeBinary(),
-    args: [join(packageRoot(), 'src', 'lab', 'timescale-server.ts'), String(port), ...(filled ? ['--filled'] : [])],
+    args: [join(packageRoot(), 'src', 'lab', 'timescale-server.ts'), String(port), content],
     cwd: home,
     logFile,
     dropRoot: false,

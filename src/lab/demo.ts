@@ -1,0 +1,61 @@
+// `pgvigil demo`: the lab for as long as somebody uses it, and gone afterwards whatever ended it.
+
+import { type Lab, type LabOptions, startLab } from './lab.ts'
+
+const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+type Signal = keyof typeof codes
+const signals = Object.keys(codes) as Signal[]
+
+/**
+ * Starts the lab, runs, and always stops it. Resolves with what `run` resolved with; with 130, 143 or 129 when a signal came
+ * while the lab was starting (`run` handles signals itself from then on, and a second one while stopping changes nothing);
+ * with 1 and one sentence on stderr when the lab could not start.
+ */
+export async function withLab(run: (lab: Lab) => Promise<number>, options: LabOptions = {}): Promise<number> {
+  const abort = new AbortController()
+  let caught: Signal | undefined
+  const note = (signal: NodeJS.Signals) => {
+    caught ??= signal as Signal
+    abort.abort()
+  }
+  for (const signal of signals) process.on(signal, note)
+  try {
+    const lab = await startLab({ ...options, signal: abort.signal }).catch((error: Error) => {
+      if (!caught) process.stderr.write(`The lab could not start: ${error.message}\n`)
+      return null
+    })
+    if (!lab) return caught ? codes[caught] : 1
+    try {
+      return await run(lab)
+    } finally {
+      await lab.stop()
+    }
+  } finally {
+    for (const signal of signals) process.off(signal, note)
+  }
+}
+
+/**
+ * `pgvigil demo --servers-only`: one line with one JSON object of conninfo strings on stdout, progress on stderr, then runs
+ * until SIGINT, SIGTERM or SIGHUP, or until nobody is left who reads stdout.
+ */
+export function runServersOnly(options: LabOptions = {}): Promise<number> {
+  const log = (line: string) => void process.stderr.write(`${line}\n`)
+  return withLab(
+    ({ primary, standby, pgbouncer, timescale }) => {
+      const told = untilTold()
+      process.stdout.write(`${JSON.stringify({ primary, standby, pgbouncer, timescale })}\n`)
+      return told
+    },
+    { log, ...options },
+  )
+}
+
+function untilTold(): Promise<number> {
+  // Nothing else would keep us alive: servers and their guard are processes of their own.
+  const alive = setInterval(() => {}, 60_000)
+  return new Promise<number>(resolve => {
+    for (const signal of signals) process.once(signal, () => resolve(codes[signal]))
+    process.stdout.once('error', () => resolve(codes.SIGHUP))
+  }).finally(() => clearInterval(alive))
+}
