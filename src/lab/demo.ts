@@ -6,8 +6,10 @@ const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 type Signal = keyof typeof codes
 const signals = Object.keys(codes) as Signal[]
 
+const progress = (line: string) => void process.stderr.write(`Starting: ${line}\n`)
+
 /**
- * Starts the lab, runs, and always stops it. Resolves with what `run` resolved with; with 130, 143 or 129 when a signal came
+ * Starts the lab with progress on stderr, runs, and always stops it. Resolves with what `run` resolved with; with 130, 143 or 129 when a signal came
  * while the lab was starting (`run` handles signals itself from then on, and a second one while stopping changes nothing);
  * with 1 and one sentence on stderr when the lab could not start.
  */
@@ -20,7 +22,7 @@ export async function withLab(run: (lab: Lab) => Promise<number>, options: LabOp
   }
   for (const signal of signals) process.on(signal, note)
   try {
-    const lab = await startLab({ ...options, signal: abort.signal }).catch((error: Error) => {
+    const lab = await startLab({ log: progress, ...options, signal: abort.signal }).catch((error: Error) => {
       if (!caught) process.stderr.write(`The lab could not start: ${error.message}\n`)
       return null
     })
@@ -40,15 +42,11 @@ export async function withLab(run: (lab: Lab) => Promise<number>, options: LabOp
  * until SIGINT, SIGTERM or SIGHUP, or until nobody is left who reads stdout.
  */
 export function runServersOnly(options: LabOptions = {}): Promise<number> {
-  const log = (line: string) => void process.stderr.write(`${line}\n`)
-  return withLab(
-    ({ primary, standby, pgbouncer, timescale }) => {
-      const told = untilTold()
-      process.stdout.write(`${JSON.stringify({ primary, standby, pgbouncer, timescale })}\n`)
-      return told
-    },
-    { log, ...options },
-  )
+  return withLab(({ primary, standby, pgbouncer, timescale }) => {
+    const told = untilTold()
+    process.stdout.write(`${JSON.stringify({ primary, standby, pgbouncer, timescale })}\n`)
+    return told
+  }, options)
 }
 
 function untilTold(): Promise<number> {

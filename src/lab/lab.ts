@@ -64,7 +64,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
     await Promise.allSettled([timescaleStart, clusterStart])
     const [timescale, cluster] = [await timescaleStart, await clusterStart]
     if (workload) {
-      log('Workload')
+      log('workload')
       const pooled = cluster.pgbouncer ?? cluster.primary
       const work = await startWork(folder.path, [cluster.primary.port, cluster.standby.port, pooled.port])
       stops.push(() => work.end('SIGKILL'))
@@ -91,7 +91,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
 type Add = <T extends { stop: (mode?: 'immediate') => Promise<void> }>(server: T) => Promise<T>
 
 async function startCluster(dir: string, options: LabOptions, log: (line: string) => void, add: Add) {
-  log('PostgreSQL 16 primary, and TimescaleDB in a process of its own')
+  log('PostgreSQL 16 and TimescaleDB')
   const primary = await startPostgres({
     version: 16,
     dir,
@@ -110,7 +110,7 @@ async function startCluster(dir: string, options: LabOptions, log: (line: string
     },
   }).then(add)
   await createSchema(primary.port)
-  log('Streaming standby')
+  log('streaming standby')
   const standby = await startStandby(primary, {
     dir,
     name: 'standby1',
@@ -118,7 +118,7 @@ async function startCluster(dir: string, options: LabOptions, log: (line: string
     settings: { cluster_name: 'standby1', max_standby_streaming_delay: '8s' },
   }).then(add)
   if (options.pgbouncer === false || !findPgbouncer()) {
-    log('No PgBouncer: the lab runs without it')
+    log('without PgBouncer, which is not installed')
     return { primary, standby, pgbouncer: null }
   }
   log('PgBouncer')

@@ -23,7 +23,7 @@ const bulkLoad = (ports: Ports) =>
 /** Leader and workers sleep row by row: seen for some seconds, without use of a CPU. */
 const parallelQuery = (ports: Ports) =>
   withSessions([direct(ports, 'analytics')], async session => {
-    await session.query(`SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0`)
+    await session.query(`SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET max_parallel_workers_per_gather = 3`)
     await session.query('SELECT count(pg_sleep(0.012)) FROM accounts')
     await pause(15)
   })

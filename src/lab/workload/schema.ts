@@ -13,7 +13,7 @@ export const logins = [
 const tables = {
   // Traffic uses accounts and orders from 100 up; the lower ones belong to the lock scenarios.
   app: `
-    CREATE TABLE accounts (id int PRIMARY KEY, owner text NOT NULL, balance numeric NOT NULL);
+    CREATE TABLE accounts (id int PRIMARY KEY, owner text NOT NULL, balance numeric NOT NULL) WITH (parallel_workers = 3);
     INSERT INTO accounts SELECT i, 'customer ' || i, 1000 FROM generate_series(1, 2000) i;
     CREATE TABLE orders (id int PRIMARY KEY, account_id int NOT NULL, status text NOT NULL, total numeric NOT NULL);
     INSERT INTO orders SELECT i, 1 + i % 2000, 'open', i % 300 FROM generate_series(1, 5000) i;
