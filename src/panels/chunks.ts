@@ -105,16 +105,15 @@ function rangeKey(bound: Untrusted | bigint | null, ageSeconds: number | null): 
   return typeof bound === 'bigint' ? bound : ageSeconds === null ? null : -ageSeconds
 }
 
-function sized<Row>(title: string, from: number | undefined, value: (row: Row) => bigint | null): Column<Row> {
-  return {
-    title,
-    width: 8,
-    align: 'right',
-    descending: true,
-    text: row => bytes(value(row)),
-    sortBy: value,
-    ...(from === undefined ? {} : { from }),
-  }
+/** Blank where there is nothing to tell of a row. */
+function sized<Row>(
+  title: string,
+  from: number,
+  value: (row: Row) => bigint | null,
+  applies: (row: Row) => boolean,
+): Column<Row> {
+  const text = (row: Row) => (applies(row) ? bytes(value(row)) : '')
+  return { title, width: 8, align: 'right', descending: true, from, text, sortBy: value }
 }
 
 const chunkColumns: readonly Column<ChunkPaneRow>[] = [
@@ -144,8 +143,36 @@ const chunkColumns: readonly Column<ChunkPaneRow>[] = [
     text: row => (row.chunk_tablespace === null ? '' : drawable(row.chunk_tablespace)),
   },
   { title: 'COMPR', width: 5, text: row => yesNo(row.is_compressed), tone: row => (row.is_compressed ? 'ok' : undefined) },
-  sized('BEFORE', 120, row => row.before_compression_total_bytes),
-  sized('AFTER', 120, row => row.after_compression_total_bytes),
+  sized(
+    'TABLE',
+    200,
+    row => row.table_bytes,
+    row => row.total_bytes !== null,
+  ),
+  sized(
+    'INDEX',
+    200,
+    row => row.index_bytes,
+    row => row.total_bytes !== null,
+  ),
+  sized(
+    'TOAST',
+    200,
+    row => row.toast_bytes,
+    row => row.total_bytes !== null,
+  ),
+  sized(
+    'BEFORE',
+    120,
+    row => row.before_compression_total_bytes,
+    row => row.is_compressed === true,
+  ),
+  sized(
+    'AFTER',
+    120,
+    row => row.after_compression_total_bytes,
+    row => row.is_compressed === true,
+  ),
   {
     title: 'SAVED',
     width: 6,
@@ -254,8 +281,18 @@ const hypertableColumns: readonly Column<HypertablePaneRow>[] = [
     text: row => (row.compression_enabled === false && !row.compressedChunks ? 'off' : String(row.compressedChunks ?? absent)),
     sortBy: row => row.compressedChunks,
   },
-  sized('BEFORE', 120, row => row.before_compression_total_bytes),
-  sized('AFTER', 120, row => row.after_compression_total_bytes),
+  sized(
+    'BEFORE',
+    120,
+    row => row.before_compression_total_bytes,
+    row => row.compressedChunks !== 0,
+  ),
+  sized(
+    'AFTER',
+    120,
+    row => row.after_compression_total_bytes,
+    row => row.compressedChunks !== 0,
+  ),
   {
     title: 'SAVED',
     width: 6,

@@ -51,8 +51,10 @@ SELECT t.hypertable_schema, t.hypertable_name,
                NULL::name AS view_schema, NULL::name AS view_name
           FROM timescaledb_information.hypertables h
          UNION ALL
-        SELECT c.materialization_hypertable_schema, c.materialization_hypertable_name, c.view_owner, NULL, NULL, c.compression_enabled,
-               c.view_schema, c.view_name
+        SELECT c.materialization_hypertable_schema, c.materialization_hypertable_name, c.view_owner,
+               (SELECT max(x.dimension_number)::smallint FROM timescaledb_information.dimensions x
+                 WHERE x.hypertable_schema = c.materialization_hypertable_schema AND x.hypertable_name = c.materialization_hypertable_name),
+               NULL, c.compression_enabled, c.view_schema, c.view_name
           FROM timescaledb_information.continuous_aggregates c) t
   LEFT JOIN timescaledb_information.dimensions d
     ON d.hypertable_schema = t.hypertable_schema AND d.hypertable_name = t.hypertable_name AND d.dimension_number = 1`,
