@@ -1,6 +1,7 @@
 // The order of a list on the screen: filter, sort, groups, tree. Pure, and the same for the table, for the keys that move in it and
 // for `snapshot`, so that what is shown and what is acted on can't differ.
 
+import { drawable } from '../model/untrusted.ts'
 import type { ListView } from '../store/state.ts'
 import type { AnyList, AnyRow, Column } from './panel.ts'
 
@@ -41,7 +42,8 @@ export function itemsOf(sections: readonly Section[]): readonly Item[] {
 /** True when the text of any column holds the words, whatever the case. An empty filter matches all. */
 export function matches(list: AnyList, row: AnyRow, filter: string): boolean {
   if (filter === '') return true
-  const needle = filter.toLowerCase()
+  // What was typed or pasted is compared as it would be drawn, since that is what the user saw.
+  const needle = drawable(filter).toLowerCase()
   return list.columns.some(column => column.text(row).toLowerCase().includes(needle))
 }
 
@@ -57,7 +59,10 @@ function sortRows(list: AnyList, rows: readonly AnyRow[], view: ListView): reado
   const key = column.sortBy ?? column.text
   const sign = descending ? -1 : 1
   return rows
-    .map(row => ({ row, key: key(row), id: list.rowId(row) }))
+    .map(row => {
+      const value = key(row)
+      return { row, key: Number.isNaN(value) ? null : value, id: list.rowId(row) }
+    })
     .sort((a, b) => {
       if (a.key === null || b.key === null) {
         if (a.key !== b.key) return a.key === null ? 1 : -1
@@ -71,6 +76,9 @@ function flat(list: AnyList, rows: readonly AnyRow[]): readonly Item[] {
   return rows.map(row => ({ id: list.rowId(row), row, branch: '' }))
 }
 
+/** Cells of branches after which deeper rows are not indented further: no column has more room. */
+const deepestStem = 40
+
 function branches(list: AnyList, rows: readonly AnyRow[]): readonly Item[] {
   const present = new Set(rows.map(list.rowId))
   const children = new Map<string | null, AnyRow[]>()
@@ -83,18 +91,28 @@ function branches(list: AnyList, rows: readonly AnyRow[]): readonly Item[] {
   }
   const items: Item[] = []
   const seen = new Set<string>()
-  const walk = (parent: string | null, stem: string) => {
+  // A stack and not recursion: a queue of thousands for one lock may be a chain as deep.
+  const waiting: { row: AnyRow; stem: string; branch: string }[] = []
+  const push = (parent: string | null, stem: string) => {
     const siblings = children.get(parent) ?? []
-    siblings.forEach((row, i) => {
-      const id = list.rowId(row)
-      if (seen.has(id)) return
-      seen.add(id)
+    for (let i = siblings.length - 1; i >= 0; i--) {
       const last = i === siblings.length - 1
-      items.push({ id, row, branch: parent === null ? '' : `${stem}${last ? '└ ' : '├ '}` })
-      walk(id, parent === null ? '' : `${stem}${last ? '  ' : '│ '}`)
-    })
+      const under = stem.length < deepestStem ? `${stem}${last ? '  ' : '│ '}` : stem
+      waiting.push({
+        row: siblings[i]!,
+        stem: parent === null ? '' : under,
+        branch: parent === null ? '' : `${stem}${last ? '└ ' : '├ '}`,
+      })
+    }
   }
-  walk(null, '')
+  push(null, '')
+  for (let next = waiting.pop(); next; next = waiting.pop()) {
+    const id = list.rowId(next.row)
+    if (seen.has(id)) continue
+    seen.add(id)
+    items.push({ id, row: next.row, branch: next.branch })
+    push(id, next.stem)
+  }
   // Rows that hang under each other in a ring have no root: they still have to be seen.
   for (const row of rows) if (!seen.has(list.rowId(row))) items.push({ id: list.rowId(row), row, branch: '' })
   return items
