@@ -1,6 +1,6 @@
 // The windowed table: only the rows that fit are formatted. A column's header, cell and sort come from its one declaration.
 
-import { fit } from '../model/untrusted.ts'
+import { fit, width as widthOf } from '../model/untrusted.ts'
 import type { Section } from '../panels/arrange.ts'
 import type { AnyList, AnyRow, Column, Tone } from '../panels/panel.ts'
 import { fitLine, type Line, type Look, ruled, type Span, span } from './spans.ts'
@@ -90,7 +90,7 @@ function headerLine(placed: readonly Placed[], sort: TableInput['sort'], columns
   const cells: Span[] = [span(' ', look)]
   placed.forEach(({ column, width }, i) => {
     const sorted = column.title === sort.column.title
-    const title = sorted ? `${column.title}${sort.descending ? '▼' : '▲'}` : column.title
+    const title = sorted ? `${column.title.slice(0, Math.max(1, width - 1))}${sort.descending ? '▼' : '▲'}` : column.title
     cells.push(span(fit(title, width, column.align) + (i < placed.length - 1 ? ' ' : ''), sorted && focused ? 'selected' : look))
   })
   return fitLine(cells, columns, look)
@@ -107,11 +107,18 @@ function rowLine(
 ): Line {
   const cells: Span[] = [span(tag ? '*' : ' ', chosen ? 'selected' : tag ? 'accent' : undefined)]
   placed.forEach(({ column, width }, i) => {
-    const text = column.tree ? branch + column.text(row) : column.text(row)
+    const text = column.tree ? indented(branch, column.text(row), width) : column.text(row)
     const look = chosen ? 'selected' : tag ? 'accent' : (tone ?? column.tone?.(row))
     cells.push(span(fit(text, width, column.align) + (i < placed.length - 1 ? ' ' : ''), look))
   })
   return fitLine(cells, columns, chosen ? 'selected' : undefined)
+}
+
+/** A row's text under its branches; where both have no room the branches give way, so that a pid is never cut short. */
+function indented(branch: string, text: string, cells: number): string {
+  const wide = widthOf(text)
+  const room = wide > cells ? 2 : cells - wide
+  return (branch.length <= room ? branch : branch.slice(-2).slice(0, room)) + text
 }
 
 function displayIndex(sections: readonly Section[], selected: number): number {
