@@ -10,7 +10,7 @@ import { address, fromPoolers, id, text, waitTone } from './poolers.ts'
 const needs = [showClients, showServers]
 
 const clientColumns: readonly Column<PoolClientPaneRow>[] = [
-  { title: 'SERVER', width: 14, from: 100, text: row => drawable(row.server) },
+  { title: 'SERVER', width: 15, from: 100, text: row => drawable(row.server) },
   { title: 'DATABASE', width: 10, text: row => text(row.database) },
   { title: 'USER', width: 9, text: row => text(row.user) },
   { title: 'ADDRESS', width: 21, text: row => address(row.addr, row.port) },
@@ -66,7 +66,7 @@ function clientDetail(row: PoolClientPaneRow): readonly DetailLine[] {
 }
 
 const serverColumns: readonly Column<PoolServerPaneRow>[] = [
-  { title: 'SERVER', width: 14, from: 100, text: row => drawable(row.server) },
+  { title: 'SERVER', width: 15, from: 100, text: row => drawable(row.server) },
   {
     title: 'PID',
     width: 7,

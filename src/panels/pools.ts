@@ -20,8 +20,8 @@ function poolState(row: PoolPaneRow): string {
 const poolNeeds = [showPools, showDatabases, showStats, showState, showConfig, showUsers]
 
 const poolColumns: readonly Column<PoolPaneRow>[] = [
-  { title: 'SERVER', width: 14, text: row => drawable(row.server) },
-  { title: 'DATABASE', width: 10, grow: true, text: row => drawable(row.database) },
+  { title: 'SERVER', width: 15, text: row => drawable(row.server) },
+  { title: 'DATABASE', width: 9, grow: true, text: row => drawable(row.database) },
   { title: 'USER', width: 8, text: row => text(row.user) },
   { title: 'MODE', width: 11, from: 160, text: row => text(row.pool_mode) },
   {
