@@ -54,10 +54,9 @@ function decodeValue(kind: Kind, text: string): unknown {
   }
 }
 
-/** A number, or null for what is none (NaN and the infinities of float8 have no place in a figure). */
+/** A decimal number, or null for what is none: an empty text, and NaN and the infinities of float8, have no place in a figure. */
 function finite(text: string): number | null {
-  const value = Number(text)
-  return Number.isFinite(value) ? value : null
+  return /^-?[\d.]/.test(text) && !/^0x/.test(text) && Number.isFinite(Number(text)) ? Number(text) : null
 }
 
 /** int8, xid or numeric; a fraction is left off. */
