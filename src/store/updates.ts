@@ -145,8 +145,7 @@ export function changeList(store: Store, listId: string, change: Partial<ListVie
 
 /** A line for the user, shown for some seconds. Drawable text. */
 export function say(store: Store, text: string, tone: 'ok' | 'warning' = 'ok'): void {
-  const until = Date.now() + 4000
-  setView(store, { message: { text, tone, until } })
+  setView(store, { message: { text, tone, until: store.getState().now + 4000 } })
 }
 
 function setView(store: Store, change: Partial<View>): void {

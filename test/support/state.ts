@@ -1,5 +1,7 @@
 // States made by hand: what the servers would have answered, as the store would hold it.
 
+import type { ServerFacts } from '../../src/model/facts.ts'
+import { untrusted } from '../../src/model/untrusted.ts'
 import type { Query } from '../../src/sql/query.ts'
 import type { Entry, Sample, ServerState, Settings, State } from '../../src/store/state.ts'
 import { createState } from '../../src/store/store.ts'
@@ -20,6 +22,24 @@ export function sampleOf(query: Query, rows: readonly Readonly<Record<string, un
     skipped: [],
     ...options,
     rows: rows.map(row => ({ ...blank, ...row })),
+  }
+}
+
+/** Facts of a PostgreSQL 16 that a role with pg_monitor reads. */
+export function factsOf(change: Partial<ServerFacts> = {}): ServerFacts {
+  return {
+    version: 160014,
+    versionText: untrusted('16.14'),
+    extensions: {},
+    available: [],
+    readsAllStats: true,
+    databaseOid: 5n,
+    database: untrusted('app'),
+    usableConnections: 97,
+    systemIdentifier: 7000n,
+    clusterName: null,
+    timescaleLicense: null,
+    ...change,
   }
 }
 
