@@ -13,6 +13,8 @@ export type Column<Row> = {
   /** Cells. The one column with `grow` takes what is left (at least its width). */
   readonly width: number
   readonly grow?: boolean
+  /** Cells it takes where there is room for more: up to half of what is spare goes to such columns, the rest to the growing one. */
+  readonly wide?: number
   readonly align?: 'left' | 'right'
   /** Only drawn when the terminal has at least so many columns. */
   readonly from?: number

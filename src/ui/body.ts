@@ -28,20 +28,38 @@ export function body(state: State, columns: number, height: number, memory: Memo
       ...detail,
     ]
   }
-  const [main, ...others] = panel.lists as [AnyList, ...AnyList[]]
-  const share = Math.floor(room / (panel.lists.length + 1))
-  const heights = others.map(list => Math.min(share, 2 + Math.max(1, arrangedRows(state, list).items.length)))
-  const lines: Line[] = []
-  const mainHeight = room - heights.reduce((sum, h) => sum + h, 0)
-  lines.push(
-    titleLine(state, main, main === focused, columns),
-    ...listLines(state, main, columns, mainHeight - 1, memory, main === focused),
-  )
-  others.forEach((list, i) => {
-    lines.push(titleLine(state, list, list === focused, columns))
-    lines.push(...listLines(state, list, columns, heights[i]! - 1, memory, list === focused))
-  })
+  const needs = panel.lists.map(list => listNeed(state, list))
+  const heights = shares(needs, room)
+  const lines = panel.lists.flatMap((list, i) => [
+    titleLine(state, list, list === focused, columns),
+    ...listLines(state, list, columns, heights[i]! - 1, memory, list === focused),
+  ])
+  while (lines.length < room) lines.push(fitLine([], columns))
   return [...lines, ...detail]
+}
+
+/** Lines that a list would take: its title, its header, its rows and section titles, what there is to say, and a blank line. */
+function listNeed(state: State, list: AnyList): number {
+  const { selected, sections, items } = arrangedRows(state, list)
+  const headings = sections.filter(section => section.title !== '').length
+  const notes = Number(selected.notice !== undefined) + Number(viewOf(state, list).filter !== '')
+  return 3 + notes + headings + Math.max(items.length, selected.unavailable ? 3 : 1)
+}
+
+/** How many lines each list gets: all it needs where there is room, else the later ones their fair share and the first the rest. */
+export function shares(needs: readonly number[], room: number): readonly number[] {
+  const total = needs.reduce((sum, need) => sum + need, 0)
+  if (total <= room) return needs
+  const fair = Math.floor(room / (needs.length + 1))
+  const later = needs.slice(1).map(need => Math.min(need, fair))
+  const first = Math.min(needs[0]!, room - later.reduce((sum, need) => sum + need, 0))
+  let spare = room - first - later.reduce((sum, height) => sum + height, 0)
+  const grown = later.map((height, i) => {
+    const more = Math.min(spare, needs[i + 1]! - height)
+    spare -= more
+    return height + more
+  })
+  return [first, ...grown]
 }
 
 function titleLine(state: State, list: AnyList, focused: boolean, columns: number): Line {

@@ -55,7 +55,7 @@ function serverLine(state: State, server: ServerState, idWidth: number, columns:
   if (link.state === 'up' || link.state === 'stale') {
     const figures =
       server.kind === 'pgbouncer'
-        ? poolerSpans(poolerFigures(state, server.id), now)
+        ? poolerSpans(poolerFigures(state, server.id), now, columns)
         : postgresSpans(postgresFigures(state, server.id), columns)
     spans.push(...(link.state === 'up' ? figures : figures.map(s => ({ ...s, look: 'dim' as const }))))
   } else if (link.why) spans.push(span(link.why, link.word === 'CONNECTING' ? 'dim' : 'warning'))
@@ -109,15 +109,19 @@ function postgresSpans(f: PostgresFigures, columns: number): readonly Span[] {
   return out
 }
 
-function poolerSpans(f: PoolerSummary, now: number): readonly Span[] {
+function poolerSpans(f: PoolerSummary, now: number, columns: number): readonly Span[] {
+  const words =
+    columns >= 100
+      ? { clients: 'clients', waiting: 'waiting', servers: 'servers' }
+      : { clients: 'cl', waiting: 'wait', servers: 'sv' }
   const paused = f.paused.map(p => `${p.database === '*' ? 'ALL' : drawable(p.database)} ${ageMs(now - p.since)}`)
   return [
     ...(f.suspended ? [span('SUSPENDED  ', 'critical')] : []),
     ...(paused.length > 0 ? [span(`PAUSED ${paused.join(', ')}  `, 'critical')] : []),
     ...(f.disabled.length > 0 ? [span(`DISABLED ${f.disabled.map(drawable).join(', ')}  `, 'warning')] : []),
-    span(`${f.clientsActive ?? '–'} clients`),
-    span(` ${f.clientsWaiting ?? '–'} waiting`, f.clientsWaiting ? 'warning' : undefined),
-    span(`  ${f.serversUsed ?? '–'}/${f.serverLimit ?? '–'} servers`),
+    span(`${f.clientsActive ?? '–'} ${words.clients}`),
+    span(` ${f.clientsWaiting ?? '–'} ${words.waiting}`, f.clientsWaiting ? 'warning' : undefined),
+    span(`  ${f.serversUsed ?? '–'}/${f.serverLimit ?? '–'} ${words.servers}`),
     span(`  maxwait ${duration(f.maxwaitSeconds)}`, (f.maxwaitSeconds ?? 0) >= 1 ? 'critical' : undefined),
     span(`  ${rate(f.xactsPerSecond).replace('/s', ' tps')}`),
   ]

@@ -78,7 +78,12 @@ export function place(columns: readonly Column<AnyRow>[], cells: number): readon
     wanted.splice(last > 0 ? last : wanted.length - 1, 1)
   }
   const spare = Math.max(0, cells - needed(wanted))
-  return wanted.map(column => ({ column, width: Math.min(cells, column.width + (column.grow ? spare : 0)) }))
+  const wishes = wanted.map(column => Math.max(0, (column.wide ?? 0) - column.width))
+  const wished = wishes.reduce((sum, wish) => sum + wish, 0)
+  const given = Math.min(wished, Math.floor(spare / 2))
+  const widened = wishes.map(wish => (wished === 0 ? 0 : Math.floor((wish * given) / wished)))
+  const rest = spare - widened.reduce((sum, cells) => sum + cells, 0)
+  return wanted.map((column, i) => ({ column, width: Math.min(cells, column.width + (column.grow ? rest : (widened[i] ?? 0))) }))
 }
 
 function needed(columns: readonly Column<AnyRow>[]): number {
