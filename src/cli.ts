@@ -4,6 +4,9 @@ import { Command, CommanderError, Option } from 'commander'
 import pkg from '../package.json' with { type: 'json' }
 import { buildConfig, type CliOptions, type Config } from './config/config.ts'
 
+// The arguments may hold a password, and everybody on this machine can read them: ps shows the title instead.
+process.title = 'pgvigil'
+
 type Given = Omit<CliOptions, 'conninfo'> & { readonly json?: boolean; readonly count?: string; readonly panels?: string[] }
 
 const repeat = (value: string, before: string[]) => [...before, value]

@@ -36,6 +36,8 @@ const mostPatience = 4
 /** Each row whose detail was opened is a want of its own: they are not kept for ever. */
 const rememberedWants = 500
 const retry = { firstMs: 250, capMs: 5000, jitter: 0.2, deniedMs: 30_000 }
+/** A session that was lost sooner than this is another failure in a row, not a success that ends the row. Milliseconds. */
+const lastingMs = 5000
 
 export function startPoller(options: PollerOptions): Poller {
   const loops = options.servers.map(({ id, target }) => serverLoop(id, target, options))
@@ -61,7 +63,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
   // Rounds of `forEach` queries that are not through yet, by query.
   const rounds = new Map<
     string,
-    { keys: string[]; rows: Readonly<Record<string, unknown>>[]; skipped: { key: Untrusted; why: string }[]; tookMs: number }
+    { keys: string[]; rows: Readonly<Record<string, unknown>>[]; skipped: { key: Untrusted; why: string; code: string | null }[]; tookMs: number }
   >()
   let patience = 1
   let slowestMs = 0
@@ -234,7 +236,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
         round.tookMs += tookMs
       } catch (error) {
         if (!(error instanceof ReadError) || error.kind !== 'refused') throw error
-        round.skipped.push({ key: value as unknown as Untrusted, why: drawable(error.message) })
+        round.skipped.push({ key: value as unknown as Untrusted, why: drawable(error.message), code: error.code })
       }
     } while (!stopped && Date.now() < until())
     if (round.keys.length > 0) return false
@@ -247,13 +249,17 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
 
   async function run(): Promise<void> {
     let failures = 0
+    let openedAt = 0
+    const backOff = () => sleepWhole(spread(Math.min(retry.capMs, retry.firstMs * 2 ** failures++)))
     while (!stopped) {
-      if (!session && !(await connect())) {
-        if (link.word === 'DENIED') await sleepWhole(spread(retry.deniedMs))
-        else await sleepWhole(spread(Math.min(retry.capMs, retry.firstMs * 2 ** failures++)))
-        continue
+      if (!session) {
+        if (!(await connect())) {
+          if (link.word === 'DENIED') await sleepWhole(spread(retry.deniedMs))
+          else await backOff()
+          continue
+        }
+        openedAt = Date.now()
       }
-      failures = 0
       try {
         await tick()
         const endedAt = Date.now()
@@ -274,6 +280,9 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
         if (error.kind === 'silent') patience = Math.min(mostPatience, patience * 2)
         if (error.kind === 'silent') report({ state: 'stale', word: 'STALE', why: error.message })
         else report({ state: 'connecting', word: 'CONNECTING', why: drawable(error.message) })
+        // A session that has served is made good at once; a server that takes us and drops us again and again is not stormed.
+        if (Date.now() - openedAt >= lastingMs) failures = 0
+        else await backOff()
       }
     }
   }

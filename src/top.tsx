@@ -5,7 +5,7 @@ import { render } from 'ink'
 import type { Context } from './commands.ts'
 import { dispatch } from './keys/dispatch.ts'
 import { createKeyParser } from './keys/keypress.ts'
-import { drawable } from './model/untrusted.ts'
+import { drawable, drawableLines } from './model/untrusted.ts'
 import { wantedOnScreen } from './panels/wanted.ts'
 import type { Poller } from './poller.ts'
 import type { State } from './store/state.ts'
@@ -18,17 +18,19 @@ import { type Watched, watch } from './watch.ts'
 const listQueryBytes = 400
 /** Before the screen opens, servers that refuse for good get this long to say so. Milliseconds. */
 const openingMs = 1000
+const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 
 /** Runs the monitor until it ends; resolves to the exit code. `terminalOk` must have been asked first. */
 export async function runTop(config: Watched, panel: string): Promise<number> {
   const { store, poller } = watch(config, panel, listQueryBytes, wantedOnScreen)
-  const refused = await opening(store)
-  if (refused) {
-    poller.stop()
-    for (const line of refused) process.stderr.write(`${line}\n`)
-    return 1
-  }
-  return new Promise(resolve => openScreen(store, poller, resolve))
+  const told = Promise.withResolvers<number>()
+  for (const [signal, code] of Object.entries(exitCodes)) process.on(signal, () => told.resolve(code))
+  const refused = await Promise.race([opening(store), told.promise])
+  if (refused === null) return new Promise(resolve => openScreen(store, poller, told.promise, resolve))
+  poller.stop()
+  if (typeof refused === 'number') return refused
+  tell(refused)
+  return 1
 }
 
 /** Why there can be no screen; null when there can. */
@@ -66,11 +68,33 @@ function refusals(state: State): readonly string[] {
   return state.order.map(id => `pgvigil: ${drawable(id)}: ${state.servers[id]?.link.why ?? 'refused'}`)
 }
 
+/** Last words, one a line, written at once: nothing is lost when the process ends right after. */
+function tell(lines: readonly string[]): void {
+  try {
+    writeSync(2, lines.map(line => `${line}\n`).join(''))
+  } catch {
+    // Nobody reads stderr any more.
+  }
+}
+
+/**
+ * From now on until the process ends stderr takes nothing but what tell() writes: a library's warning would be drawn over the screen, and
+ * Ink's cursor library writes an escape sequence there at the exit, also where stderr is a file.
+ */
+function silenceStderr(): void {
+  process.stderr.write = (...args: unknown[]) => {
+    const written = args.findLast(arg => typeof arg === 'function')
+    if (written) queueMicrotask(written as () => void)
+    return true
+  }
+}
+
 /** What gives a terminal back when nothing else could: primary screen, cursor, default colours. */
 const restore = '\u001b[?1049l\u001b[?25h\u001b[0m'
 
-function openScreen(store: Store, poller: Poller, resolve: (code: number) => void): void {
+function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve: (code: number) => void): void {
   const { stdin, stdout } = process
+  silenceStderr()
   const screen: Screen = { draw: () => {}, handOver: async () => {} }
   let ended = false
 
@@ -103,19 +127,14 @@ function openScreen(store: Store, poller: Poller, resolve: (code: number) => voi
 
   function crash(error: unknown): void {
     end(1)
-    writeSync(2, `${error instanceof Error ? error.stack : String(error)}\n`)
+    tell(drawableLines(error instanceof Error ? (error.stack ?? error.message) : String(error)))
     process.exit(1)
   }
 
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', crash)
   ink.waitUntilExit().catch(crash)
-  for (const [signal, code] of [
-    ['SIGTERM', 143],
-    ['SIGHUP', 129],
-    ['SIGINT', 130],
-  ] as const)
-    process.on(signal, () => end(code))
+  void told.then(end)
   process.on('SIGTSTP', () => void suspend())
   // A terminal that is gone: there is nobody to show anything to.
   stdin.on('end', () => end(129))
@@ -159,7 +178,7 @@ function openScreen(store: Store, poller: Poller, resolve: (code: number) => voi
     update.setNow(store, Date.now(), meter())
     if (!neverLive(store.getState())) return
     end(1)
-    for (const line of refusals(store.getState())) process.stderr.write(`${line}\n`)
+    tell(refusals(store.getState()))
   }, 1000)
 }
 
