@@ -63,7 +63,12 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
   // Rounds of `forEach` queries that are not through yet, by query.
   const rounds = new Map<
     string,
-    { keys: string[]; rows: Readonly<Record<string, unknown>>[]; skipped: { key: Untrusted; why: string; code: string | null }[]; tookMs: number }
+    {
+      keys: string[]
+      rows: Readonly<Record<string, unknown>>[]
+      skipped: { key: Untrusted; why: string; code: string | null }[]
+      tookMs: number
+    }
   >()
   let patience = 1
   let slowestMs = 0

@@ -4,11 +4,13 @@ import type { Untrusted } from '../sql/query.ts'
 import type { ChunkRow, ChunkSizeRow, CompressionRow, HypertableRow, JobRow } from '../sql/timescale.ts'
 import { is, raw } from './untrusted.ts'
 
+type Skipped = { readonly key: Untrusted; readonly why: string; readonly code: string | null }
+
 /** A sample as this file needs it. `at` in epoch ms; `skipped`: hypertables (quoted names) whose run failed, and why in drawable text. */
 export type Told<Row> = {
   readonly at: number
   readonly rows: readonly Row[]
-  readonly skipped: readonly { readonly key: Untrusted; readonly why: string }[]
+  readonly skipped: readonly Skipped[]
 }
 
 /** What was heard of one database; null where nothing has been yet. `now` in epoch ms. */
@@ -78,7 +80,7 @@ export function chunkRows(facts: ChunkFacts): ChunkPaneRow[] {
     const comparable = compression !== null && parent !== undefined && !unread.has(parent.qualified)
     const changed = comparable && chunk.is_compressed !== (wasCompressed !== undefined)
     const size = changed ? undefined : sizeOf.get(pair(chunk_schema, chunk_name))
-    const problem = changed ? changedSince : size || !parent ? null : (problems.get(parent.qualified) ?? null)
+    const problem = changed || size || !parent ? null : (problems.get(parent.qualified) ?? null)
     return {
       server: facts.server,
       hypertable_schema,
@@ -100,7 +102,7 @@ export function chunkRows(facts: ChunkFacts): ChunkPaneRow[] {
       index_bytes: size?.index_bytes ?? null,
       toast_bytes: size?.toast_bytes ?? null,
       sizeLocked: problem !== null && isLock(problem),
-      sizeProblem: problem,
+      sizeProblem: changed ? changedSince : (problem?.why ?? null),
       sizeAgeSeconds: size && sizes ? seconds(now - sizes.at) : null,
       before_compression_total_bytes: saving?.before_compression_total_bytes ?? null,
       after_compression_total_bytes: saving?.after_compression_total_bytes ?? null,
@@ -181,7 +183,7 @@ export function hypertableRows(facts: ChunkFacts): HypertablePaneRow[] {
       compressedChunks: complete ? counts.compressed : null,
       total_bytes,
       sizeLocked: problem !== null && isLock(problem),
-      sizeProblem: problem,
+      sizeProblem: problem?.why ?? null,
       sizeAgeSeconds: total_bytes === null || sizes === null ? null : seconds(now - sizes.at),
       before_compression_total_bytes: before.get(qualified) ?? null,
       after_compression_total_bytes: after.get(qualified) ?? null,
@@ -228,18 +230,16 @@ export function sizeTrouble({ sizes }: ChunkFacts, drawable: (text: Untrusted) =
   const [first, ...others] = sizes?.skipped ?? []
   if (!first) return null
   const more = others.length > 0 ? ` and ${others.length} more` : ''
-  const why = isLock(first.why) ? 'locked, tried again within a minute' : first.why
+  const why = isLock(first) ? 'locked, tried again within a minute' : first.why
   const remedy = /permission denied for schema/.test(first.why) ? ' (GRANT USAGE ON SCHEMA)' : ''
   return `no sizes of ${drawable(first.key)}${more}: ${why}${remedy}`
 }
 
-/** PostgreSQL's words for a wait that lock_timeout ended (55P03). */
-function isLock(why: string): boolean {
-  return /lock timeout|lock not available/.test(why)
-}
+/** lock_timeout ended the wait. */
+const isLock = ({ code }: Skipped) => code === '55P03'
 
-function problemsOf(sizes: Told<ChunkSizeRow> | null): ReadonlyMap<Untrusted, string> {
-  return new Map(sizes?.skipped.map(({ key, why }) => [key, why]))
+function problemsOf(sizes: Told<ChunkSizeRow> | null): ReadonlyMap<Untrusted, Skipped> {
+  return new Map(sizes?.skipped.map(skipped => [skipped.key, skipped]))
 }
 
 type OfChunk = { readonly hypertable: Untrusted; readonly chunk_schema: Untrusted; readonly chunk_name: Untrusted }

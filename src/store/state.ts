@@ -10,8 +10,8 @@ export type Sample<Row = Readonly<Record<string, unknown>>> = {
   readonly at: number
   readonly tookMs: number
   readonly rows: readonly Row[]
-  /** For a `forEach` query: the keys whose run failed, and why (drawable text). */
-  readonly skipped: readonly { readonly key: Untrusted; readonly why: string }[]
+  /** For a `forEach` query: the keys whose run failed, why (drawable text), and its SQLSTATE. */
+  readonly skipped: readonly { readonly key: Untrusted; readonly why: string; readonly code: string | null }[]
 }
 
 /** What stands in the way of a query's rows. `reason`, `error` and `remedy` are drawable text. */

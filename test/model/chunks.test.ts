@@ -100,7 +100,7 @@ describe('chunks', () => {
           chunks: [chunk('c1'), chunk('o1', { hypertable_name: 'other' })],
           sizes: [size('o1', 5n, 'public.other')],
         },
-        [{ key: key('public.metrics'), why: 'canceling statement due to lock timeout' }],
+        [{ key: key('public.metrics'), why: 'canceling statement due to lock timeout', code: '55P03' }],
       ),
     )
     expect(rows).toMatchObject([
@@ -110,7 +110,7 @@ describe('chunks', () => {
   })
 
   test('that this role may not look into say so, and are not locked', () => {
-    const skipped = [{ key: key('public.metrics'), why: 'permission denied for schema x' }]
+    const skipped = [{ key: key('public.metrics'), why: 'permission denied for schema x', code: '42501' }]
     const [row] = chunkRows(facts({ hypertables: [metrics], chunks: [chunk('c1')], sizes: [] }, skipped))
     expect(row).toMatchObject({ total_bytes: null, sizeLocked: false, sizeProblem: 'permission denied for schema x' })
   })
@@ -182,7 +182,7 @@ describe('hypertables', () => {
   })
 
   test('that are locked have no sum, not that of what was read', () => {
-    const skipped = [{ key: key('public.metrics'), why: 'canceling statement due to lock timeout' }]
+    const skipped = [{ key: key('public.metrics'), why: 'canceling statement due to lock timeout', code: '55P03' }]
     expect(hypertableRows(facts({ hypertables: [metrics], chunks: [], sizes: [] }, skipped))[0]).toMatchObject({
       total_bytes: null,
       sizeLocked: true,
@@ -251,7 +251,7 @@ describe('the pane', () => {
 
   test('says that chunks were left out, and that sizes are locked', () => {
     const sizes = sample(chunkSizes, [], {
-      skipped: [{ key: key('public.metrics'), why: 'canceling statement due to lock timeout' }],
+      skipped: [{ key: key('public.metrics'), why: 'canceling statement due to lock timeout', code: '55P03' }],
     })
     const samples = [sample(hypertables, [metrics]), sample(chunks, [chunk('c1', { chunks_in_all: 7001 })]), sizes]
     const { notice, rows } = select(stateOf([server({ samples })], noon, ts))
