@@ -117,9 +117,9 @@ function sized<Row>(
 }
 
 const chunkColumns: readonly Column<ChunkPaneRow>[] = [
-  { title: 'SCHEMA', width: 12, from: 160, text: shownSchema },
+  { title: 'SCHEMA', width: 12, wide: 16, from: 160, text: shownSchema },
   { title: 'HYPERTABLE', width: 12, grow: true, text: shownName },
-  { title: 'CHUNK', width: 22, text: row => drawable(row.chunk_name) },
+  { title: 'CHUNK', width: 22, wide: 28, text: row => drawable(row.chunk_name) },
   {
     title: 'RANGE START',
     width: 16,
@@ -252,9 +252,9 @@ function sizeLines(row: Pick<ChunkPaneRow, 'total_bytes' | 'sizeProblem' | 'size
 }
 
 const hypertableColumns: readonly Column<HypertablePaneRow>[] = [
-  { title: 'SCHEMA', width: 12, from: 120, text: shownSchema },
+  { title: 'SCHEMA', width: 12, wide: 16, from: 120, text: shownSchema },
   { title: 'HYPERTABLE', width: 18, grow: true, text: shownName },
-  { title: 'OWNER', width: 9, text: row => text(row.owner) },
+  { title: 'OWNER', width: 9, wide: 14, text: row => text(row.owner) },
   { title: 'DIMENSION', width: 12, from: 100, text: row => text(row.primary_dimension) },
   {
     title: 'DIMS',

@@ -21,8 +21,8 @@ export const jobsOf = {
 export const jobColumns: readonly Column<JobPaneRow>[] = [
   { title: 'JOB', width: 5, align: 'right', text: row => String(row.job_id), sortBy: row => row.job_id },
   { title: 'PROC', width: 15, grow: true, text: row => text(row.proc_name) },
-  { title: 'HYPERTABLE', width: 12, text: row => (row.hypertable_name === null ? '' : drawable(row.hypertable_name)) },
-  { title: 'OWNER', width: 9, from: 120, text: row => text(row.owner) },
+  { title: 'HYPERTABLE', width: 12, wide: 22, text: row => (row.hypertable_name === null ? '' : drawable(row.hypertable_name)) },
+  { title: 'OWNER', width: 9, wide: 14, from: 120, text: row => text(row.owner) },
   { title: 'EVERY', width: 9, align: 'right', text: row => text(row.schedule_interval) },
   {
     title: 'STATUS',

@@ -10,9 +10,9 @@ import { address, fromPoolers, id, text, waitTone } from './poolers.ts'
 const needs = [showClients, showServers]
 
 const clientColumns: readonly Column<PoolClientPaneRow>[] = [
-  { title: 'SERVER', width: 15, from: 100, text: row => drawable(row.server) },
-  { title: 'DATABASE', width: 10, text: row => text(row.database) },
-  { title: 'USER', width: 9, text: row => text(row.user) },
+  { title: 'SERVER', width: 15, wide: 22, from: 100, text: row => drawable(row.server) },
+  { title: 'DATABASE', width: 10, wide: 16, text: row => text(row.database) },
+  { title: 'USER', width: 9, wide: 16, text: row => text(row.user) },
   { title: 'ADDRESS', width: 21, text: row => address(row.addr, row.port) },
   { title: 'APPLICATION', width: 11, grow: true, text: row => text(row.application_name) },
   { title: 'TLS', width: 24, from: 160, text: row => text(row.tls) },
@@ -66,7 +66,7 @@ function clientDetail(row: PoolClientPaneRow): readonly DetailLine[] {
 }
 
 const serverColumns: readonly Column<PoolServerPaneRow>[] = [
-  { title: 'SERVER', width: 15, from: 100, text: row => drawable(row.server) },
+  { title: 'SERVER', width: 15, wide: 22, from: 100, text: row => drawable(row.server) },
   {
     title: 'PID',
     width: 7,
@@ -74,8 +74,8 @@ const serverColumns: readonly Column<PoolServerPaneRow>[] = [
     text: row => (row.remote_pid === null ? absent : String(row.remote_pid)),
     sortBy: row => row.remote_pid,
   },
-  { title: 'DATABASE', width: 10, text: row => text(row.database) },
-  { title: 'USER', width: 9, text: row => text(row.user) },
+  { title: 'DATABASE', width: 10, wide: 16, text: row => text(row.database) },
+  { title: 'USER', width: 9, wide: 16, text: row => text(row.user) },
   { title: 'ADDRESS', width: 21, text: row => address(row.addr, row.port) },
   { title: 'CONNECTED', width: 23, from: 160, text: row => text(row.connect_time) },
   { title: 'TLS', width: 24, from: 160, text: row => text(row.tls) },
@@ -88,6 +88,7 @@ const serverColumns: readonly Column<PoolServerPaneRow>[] = [
   {
     title: 'CLIENT',
     width: 18,
+    wide: 40,
     grow: true,
     text: row => (row.client ? `${text(row.client.application_name)} ${address(row.client.addr, row.client.port)}`.trim() : ''),
   },

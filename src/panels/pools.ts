@@ -20,9 +20,9 @@ function poolState(row: PoolPaneRow): string {
 const poolNeeds = [showPools, showDatabases, showStats, showState, showConfig, showUsers]
 
 const poolColumns: readonly Column<PoolPaneRow>[] = [
-  { title: 'SERVER', width: 15, text: row => drawable(row.server) },
+  { title: 'SERVER', width: 15, wide: 22, text: row => drawable(row.server) },
   { title: 'DATABASE', width: 9, grow: true, text: row => drawable(row.database) },
-  { title: 'USER', width: 8, text: row => text(row.user) },
+  { title: 'USER', width: 8, wide: 16, text: row => text(row.user) },
   { title: 'MODE', width: 11, from: 160, text: row => text(row.pool_mode) },
   {
     title: 'STATE',
