@@ -22,10 +22,12 @@ export type LagInput = {
 
 /** Between two samples further apart than this, a line says too little of when a position was passed. Milliseconds. */
 const longestStepMs = 5000
+/** "At least 0.2 s" of what may be an hour is worse than no figure. Seconds. */
+const leastBound = 5
 
 /**
  * Seconds since the primary passed the replayed position; 0 when it has written nothing beyond it. null when nothing is known of the primary, or
- * no better than "more than nothing".
+ * too little: a lower bound of a few seconds.
  *
  * A position older than the whole history gives a lower bound; the commit time of the last replayed transaction gives an upper one (it
  * overstates by the time the primary was idle before).
@@ -41,7 +43,7 @@ export function lagSeconds(input: LagInput): Lag | null {
   const atMost = sinceLastReplay(input)
   if (!before) {
     if (atMost !== null) return { seconds: Math.max(atLeast, atMost), bound: 'upper' }
-    return atLeast > 0 ? { seconds: atLeast, bound: 'lower' } : null
+    return atLeast >= leastBound ? { seconds: atLeast, bound: 'lower' } : null
   }
   // Written between the two samples; at the very end of what was there before, the next byte can't be placed between them.
   if (after.at - before.at > longestStepMs) {

@@ -66,21 +66,20 @@ export function clockOf(member: Pick<Member, 'pulse'> | null): Clock | null {
 /** Positions and lag of one link. A link without a walsender never says 0: there the lag is true or null. */
 export function progressOf(link: Link, root: Member | null): Progress {
   const { sender, row, standby, sure } = link
-  const mark = markOf(link, root)
-  if (!mark) return standby && !row ? aloneProgress(standby) : nowhere
-  const { at, lsn: current } = mark
   const pulse = standby?.pulse?.rows[0] ?? null
-  const own = standby ? (lsnAt(standby.history, at) ?? (row?.replay_lsn ? null : (pulse?.lsn ?? null))) : null
-  const theirs = positions(sure || own === null ? row : null)
+  const theirs = positions(sure || !pulse ? row : null)
+  const own = standby ? ownReplay(link, theirs.sent) : null
   const replay = greatest(theirs.replay, own)
+  const mark = markOf(link, root, replay)
+  if (!mark) return standby && !row ? aloneProgress(standby) : nowhere
   // The standby's word on what it received holds for its own moment: as a lower bound, not for the past.
-  const received = standby?.pulse && (standby.pulse.at <= at || theirs.flush === null) ? pulse?.receive_lsn : null
+  const received = standby?.pulse && (standby.pulse.at <= mark.at || theirs.flush === null) ? pulse?.receive_lsn : null
   const seen = { ...theirs, flush: greatest(theirs.flush, received), replay }
-  if (replay === null) return seen.flush === null ? nowhere : { ...nowhere, ...chain(current, seen, null) }
+  if (replay === null) return seen.flush === null ? nowhere : { ...nowhere, ...chain(mark.lsn, seen, null) }
   const lag = lagBehind(mark, replay, pulse?.last_replay_epoch ?? null)
   const late = sender !== null && row !== null && !standby && lag.lagBytes !== 0n && silentSinceBefore(sender, row)
   return {
-    ...chain(current, seen, row ? null : 0n),
+    ...chain(mark.lsn, seen, row ? null : 0n),
     ...lag,
     lagIsUpperBound: lag.lagIsUpperBound || (late && !lag.lagIsLowerBound),
     lagBehind: mark.id,
@@ -89,11 +88,9 @@ export function progressOf(link: Link, root: Member | null): Progress {
 
 /** A watched standby's lag from the servers' pulses alone; without its primary from its receiver, as far as that can tell. */
 export function standbyLag(standby: Standby, primary: Primary | null): Lag {
-  const own = standby.pulse
-  const mark = primary && own ? markAt(primary, own.at) : null
-  const replayed = mark ? (lsnAt(standby.history, mark.at) ?? own?.rows[0]?.lsn ?? null) : null
-  if (mark && replayed !== null) return lagBehind(mark, replayed, own?.rows[0]?.last_replay_epoch ?? null)
-  return aloneLag(standby)
+  const own = standby.pulse?.rows[0]
+  const mark = primary && standby.pulse && own?.lsn ? markAt(primary, standby.pulse.at, own.lsn) : null
+  return mark && own?.lsn ? lagBehind(mark, own.lsn, own.last_replay_epoch) : aloneLag(standby)
 }
 
 const nowhere: Progress = {
@@ -109,8 +106,21 @@ const nowhere: Progress = {
   lagBehind: null,
 }
 
+/**
+ * What a standby had replayed when its sender was read: between its samples, and no more than had been sent to it. What it has reached by
+ * its own sample, less than a tick later, counts as reached.
+ */
+function ownReplay({ sender, row, standby }: Link, sent: bigint | null): bigint | null {
+  const newest = standby?.pulse?.rows[0]?.lsn ?? null
+  const at = row ? sender?.senders?.at : undefined
+  const limit = sent ?? row?.current_lsn ?? null
+  if (at === undefined || newest === null || limit === null) return newest
+  if (newest >= limit) return limit
+  return lsnAt(standby?.history ?? [], at) ?? (row?.replay_lsn ? null : newest)
+}
+
 /** The sender's row carries the sender's own position of the same instant; any other server's has to be taken from its samples. */
-function markOf({ sender, row, standby }: Link, root: Member | null): Mark | null {
+function markOf({ sender, row, standby }: Link, root: Member | null, replayed: bigint | null): Mark | null {
   if (row && sender?.senders && (!root || root === sender || !root.answers)) {
     const { at } = sender.senders
     const lsn = row.current_lsn
@@ -124,16 +134,21 @@ function markOf({ sender, row, standby }: Link, root: Member | null): Mark | nul
     }
   }
   const at = row ? sender?.senders?.at : standby?.answers ? standby.pulse?.at : undefined
-  return root && at !== undefined ? markAt(root, at) : null
+  return root && at !== undefined ? markAt(root, at, replayed) : null
 }
 
-/** A server's position at a moment, or at the nearest one that is known of it. null when it does not answer: then where it is now is unknown. */
-function markAt(primary: Primary, wanted: number): Mark | null {
-  const { history } = primary
-  const [first, last] = [history[0], history.at(-1)]
-  if (!primary.answers || !first || !last) return null
-  const at = Math.min(Math.max(wanted, first.at), last.at)
-  return { id: primary.id, at, lsn: lsnAt(history, at) as bigint, history, clock: clockOf(primary) }
+/**
+ * A server's position at a moment, out of its samples. For a standby that has replayed all of the sample before that moment nothing newer is
+ * counted: it may have been written later. null when the server does not answer: then where it is now is unknown.
+ */
+function markAt(primary: Primary, wanted: number, replayed: bigint | null): Mark | null {
+  const { id, history } = primary
+  const [first] = history
+  if (!primary.answers || !first) return null
+  const at = Math.max(wanted, first.at)
+  const before = history.findLast(point => point.at <= at) as LsnPoint
+  const lsn = replayed !== null && replayed >= before.lsn ? replayed : (lsnAt(history, at) as bigint)
+  return { id, at, lsn, history, clock: clockOf(primary) }
 }
 
 function lagBehind(mark: Mark, replayed: bigint, lastReplayEpoch: number | null): Lag {

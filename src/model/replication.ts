@@ -22,8 +22,10 @@ export type ReplicationRow = Progress &
     readonly application_name: Untrusted | null
     /** Id of the watched standby. */
     readonly standby: string | null
-    /** The walsender's state as the server words it, or `disconnected`; null: not to be seen by this role. */
+    /** The walsender's state as the server words it, or `disconnected`; null: not read yet, or not to be seen by this role. */
     readonly state: string | null
+    /** The role we read it with may not see all of it. */
+    readonly restricted: boolean
     readonly sync_state: string | null
     readonly sync_priority: number | null
     readonly slot_name: Untrusted | null
@@ -148,6 +150,7 @@ function rowOf(link: Link, members: readonly Member[], now: number): Replication
     application_name: row?.application_name ?? standby?.receiver?.rows[0]?.application_name ?? null,
     standby: standby?.id ?? null,
     state,
+    restricted: !told.readsAllStats,
     sync_state: text(row?.sync_state),
     sync_priority: row?.sync_priority ?? null,
     ...progress,

@@ -85,6 +85,8 @@ const who = (row: ReplicationRow): string =>
   drawable(row.application_name) ||
   (row.slot_name ? `slot ${drawable(row.slot_name)}` : row.pid ? `pid ${row.pid}` : '–')
 
+const stateText = (row: ReplicationRow): string => drawable(row.state) || (row.restricted ? 'restricted' : '–')
+
 const lagText = ({ lagSeconds, lagIsUpperBound, lagIsLowerBound }: ReplicationRow): string =>
   `${lagIsUpperBound ? '≤' : lagIsLowerBound ? '≥' : ''}${duration(lagSeconds)}`
 
@@ -128,15 +130,22 @@ function size(title: string, value: (row: ReplicationRow) => bigint | null, from
 }
 
 const columns: readonly Column<ReplicationRow>[] = [
-  { title: 'STANDBY', width: 15, text: who, tree: true },
-  { title: 'APPLICATION', width: 12, from: 120, text: row => drawable(row.application_name) || '–' },
-  { title: 'SENDER', width: 20, from: 160, text: row => (row.server === row.standby ? '–' : drawable(row.server)) },
-  { title: 'SLOT', width: 16, from: 160, text: row => drawable(row.slot_name) || '–', tone: row => slotTone(row.wal_status) },
+  { title: 'STANDBY', width: 15, wide: 24, text: who, tree: true },
+  { title: 'APPLICATION', width: 12, wide: 20, from: 120, text: row => drawable(row.application_name) || '–' },
+  { title: 'SENDER', width: 20, wide: 22, from: 160, text: row => (row.server === row.standby ? '–' : drawable(row.server)) },
+  {
+    title: 'SLOT',
+    width: 16,
+    wide: 24,
+    from: 160,
+    text: row => drawable(row.slot_name) || '–',
+    tone: row => slotTone(row.wal_status),
+  },
   {
     title: 'STATE',
     width: 12,
-    text: row => drawable(row.state) || 'restricted',
-    tone: row => (row.state === 'disconnected' ? 'critical' : row.state === 'streaming' ? 'ok' : 'warning'),
+    text: stateText,
+    tone: row => (row.state === 'disconnected' ? 'critical' : row.state === 'streaming' ? 'ok' : row.state ? 'warning' : 'dim'),
   },
   { title: 'SYNC', width: 6, text: row => drawable(row.sync_state) || '–' },
   {
@@ -170,7 +179,7 @@ function detail(row: ReplicationRow, state: State): readonly DetailLine[] {
   return [
     line('way of the WAL', `${row.server === row.standby ? 'a server that is not watched' : row.server} → ${who(row)}`),
     line('application_name', row.application_name),
-    line('state', row.state ?? 'restricted', row.state === 'disconnected' ? 'critical' : undefined),
+    line('state', stateText(row), row.state === 'disconnected' ? 'critical' : undefined),
     line('receiver', row.receiver, row.receiver === 'down' ? 'critical' : undefined),
     line('replay paused', row.replayPaused, row.replayPaused ? 'warning' : undefined),
     line('lag', `${lagText(row)}${bound}${exact}${row.lagBehind ? ` behind ${row.lagBehind}` : ''}`, lagTone(row)),
@@ -250,7 +259,7 @@ const slotsList: ListSpec<SlotListRow> = {
   needs: [slots],
   select: state => selected(state, [slots], slotRows),
   columns: [
-    { title: 'SLOT', width: 22, text: row => drawable(row.slot_name) },
+    { title: 'SLOT', width: 22, wide: 24, text: row => drawable(row.slot_name) },
     { title: 'SERVER', width: 20, from: 100, text: row => drawable(row.server) },
     { title: 'TYPE', width: 8, text: row => drawable(row.slot_type) },
     { title: 'ACTIVE', width: 6, text: row => (row.active ? 'yes' : 'no'), tone: row => (row.active ? 'ok' : 'warning') },
