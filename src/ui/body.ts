@@ -1,6 +1,6 @@
 // The part between tabs and function bar: the pane's lists, and the detail of the row in focus.
 
-import { drawableLines, fit, width } from '../model/untrusted.ts'
+import { drawable, drawableLines, fit, width } from '../model/untrusted.ts'
 import { sortOf } from '../panels/arrange.ts'
 import type { AnyList, AnyRow, DetailLine, Tone } from '../panels/panel.ts'
 import { arrangedRows, listOf, panelOf, selectedIndex, selectedRow, viewOf } from '../panels/shown.ts'
@@ -90,7 +90,10 @@ function listLines(
   if (selected.notice) notes.push(fitLine([span(` ${selected.notice}`, 'warning')], columns))
   if (view.filter !== '')
     notes.push(
-      fitLine([span(` filter: ${view.filter}  (${items.length} of ${selected.rows.length}; Esc clears)`, 'accent')], columns),
+      fitLine(
+        [span(` filter: ${drawable(view.filter)}  (${items.length} of ${selected.rows.length}; Esc clears)`, 'accent')],
+        columns,
+      ),
     )
   const room = height - notes.length
   const { servers, now } = picture(state)
