@@ -1,5 +1,6 @@
 // What keys do, by id: the label of the bar, one sentence of help, whether it can be done now, and the deed.
 
+import { keySections } from './keys/keymap.ts'
 import { drawable } from './model/untrusted.ts'
 import * as go from './navigate.ts'
 import { sortOf } from './panels/arrange.ts'
@@ -301,10 +302,16 @@ const hidden = new Set([
   'palette',
 ])
 
+/** Lines of the help: each section has a title and an empty line below. */
+const helpLines = keySections.reduce((sum, { bindings }) => sum + bindings.length + 2, 0)
+
 function moveDialog(store: Store, step: number): void {
   const state = store.getState()
   const { dialog } = state.view
-  if (dialog?.kind === 'help') update.setDialog(store, { ...dialog, top: Math.max(0, dialog.top + step) })
+  if (dialog?.kind === 'help') {
+    const last = Math.max(0, helpLines - go.bodyRows(state) + 1)
+    update.setDialog(store, { ...dialog, top: Math.max(0, Math.min(last, dialog.top + step)) })
+  }
   if (dialog?.kind === 'menu') {
     const last = menuItems(state, dialog).length - 1
     update.setDialog(store, { ...dialog, index: Math.max(0, Math.min(last, dialog.index + step)) })
@@ -312,7 +319,7 @@ function moveDialog(store: Store, step: number): void {
 }
 
 function choose(context: Context): void {
-  const { store, poke } = context
+  const { store } = context
   const state = store.getState()
   const { dialog } = state.view
   if (dialog?.kind !== 'menu') return
@@ -332,8 +339,7 @@ function choose(context: Context): void {
       return
     }
     case 'servers':
-      update.focusServer(store, item.id)
-      poke()
+      go.focusServer(context, item.id)
       return
     case 'palette':
       perform(context, item.id)

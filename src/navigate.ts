@@ -12,8 +12,10 @@ import * as update from './store/updates.ts'
 type Moving = { readonly store: Store; readonly poke: () => void }
 
 const intervalsMs = [100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000]
-/** A page moves by the rows of the body, less one for orientation. */
-const pageRows = (state: State) => Math.max(1, state.view.size.rows - state.order.length - 6)
+/** Lines between the tabs and the function bar: above stand the title, a line a server, the finding and the tabs. */
+export const bodyRows = (state: State) => Math.max(1, state.view.size.rows - state.order.length - 4)
+/** A page moves by the rows of the table under its heading, less one for orientation. */
+const pageRows = (state: State) => Math.max(1, bodyRows(state) - 2)
 
 export function severalServers(state: State): true | string {
   return idsOf(state, 'postgres').length > 1 || 'there is one PostgreSQL server only'
@@ -29,11 +31,21 @@ export function stepPanel(context: Moving, step: number): void {
   showPanel(context, panels[(at + step + panels.length) % panels.length]!.id)
 }
 
-export function stepServer({ store, poke }: Moving, step: number): void {
-  const state = store.getState()
+export function stepServer(context: Moving, step: number): void {
+  const state = context.store.getState()
   const ids = idsOf(state, 'postgres')
   const at = ids.indexOf(state.view.focus ?? '')
-  update.focusServer(store, ids[(at + step + ids.length) % ids.length]!)
+  focusServer(context, ids[(at + step + ids.length) % ids.length]!)
+}
+
+/** Shows another server. What was selected and tagged belongs to the one before: a pid means somebody else there. */
+export function focusServer({ store, poke }: Moving, id: string): void {
+  if (id === store.getState().view.focus) return
+  for (const panel of panels.filter(({ scope }) => scope === 'server')) {
+    for (const list of panel.lists) update.changeList(store, list.id, { selectedId: null, tagged: [], lastIndex: 0 })
+  }
+  update.setDetail(store, false)
+  update.focusServer(store, id)
   poke()
 }
 

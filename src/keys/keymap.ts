@@ -7,7 +7,7 @@ export type Binding = {
   readonly keys: readonly string[]
   /** An id of commands.ts. */
   readonly command: string
-  /** Everywhere (no dialog open), in any dialog, in a menu, while a prompt takes text, or in these panes only. */
+  /** Everywhere (no dialog open), in any dialog (in a menu keys that type narrow it), in a menu, while a prompt takes text, or in these panes only. */
   readonly where: Where
   /** Shown in the function bar, in this order. */
   readonly bar?: number
@@ -55,9 +55,9 @@ export const keymap: readonly Binding[] = [
   { keys: ['-', '_'], command: 'faster', where: 'everywhere' },
   { keys: ['y'], command: 'copy', where: 'everywhere', bar: 11 },
   { keys: [':'], command: 'palette', where: 'everywhere' },
-  { keys: ['Esc', 'q', 'F10'], command: 'closeDialog', where: 'dialog' },
-  { keys: ['Down'], command: 'dialogDown', where: 'dialog' },
-  { keys: ['Up'], command: 'dialogUp', where: 'dialog' },
+  { keys: ['Esc', 'q', 'F10', 'F1'], command: 'closeDialog', where: 'dialog' },
+  { keys: ['Down', 'j'], command: 'dialogDown', where: 'dialog' },
+  { keys: ['Up', 'k'], command: 'dialogUp', where: 'dialog' },
   { keys: ['PgDn', 'Space'], command: 'dialogPageDown', where: 'dialog' },
   { keys: ['PgUp'], command: 'dialogPageUp', where: 'dialog' },
   { keys: ['C-c'], command: 'interrupt', where: 'dialog' },
@@ -69,6 +69,18 @@ export const keymap: readonly Binding[] = [
   { keys: ['C-c'], command: 'interrupt', where: 'prompt' },
   { keys: ['C-z'], command: 'suspend', where: 'prompt' },
 ]
+
+const sections: readonly { title: string; has: (where: Where) => boolean }[] = [
+  { title: 'Keys', has: where => where === 'everywhere' },
+  { title: 'Of one pane', has: where => typeof where === 'object' },
+  { title: 'In a dialog or menu', has: where => where === 'dialog' || where === 'menu' },
+  { title: 'While text is typed', has: where => where === 'prompt' },
+]
+
+/** All bindings, by where they count. Every binding is in exactly one section. */
+export const keySections: readonly { readonly title: string; readonly bindings: readonly Binding[] }[] = sections.map(
+  ({ title, has }) => ({ title, bindings: keymap.filter(binding => has(binding.where)) }),
+)
 
 /** Where a key counts now. `menu` and `prompt` also take text, which dispatch hands on when no binding has the key. */
 export type Scope =
@@ -89,9 +101,14 @@ export function commandOf(key: string, scope: Scope): string | undefined {
     case 'menu':
       return (
         keymap.find(b => b.where === 'menu' && has(b)) ??
-        keymap.find(b => b.where === 'dialog' && has(b) && key !== 'q' && key !== 'Space')
+        (types(key) ? undefined : keymap.find(b => b.where === 'dialog' && has(b)))
       )?.command
     default:
       return keymap.find(b => b.where === scope.kind && has(b))?.command
   }
+}
+
+/** A key that stands for itself as text: in a menu it narrows the list. */
+function types(key: string): boolean {
+  return key === 'Space' || [...key].length === 1
 }

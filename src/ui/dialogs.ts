@@ -1,8 +1,8 @@
 // What covers the body: help, made of the one key list, and menus.
 
-import { commandById, menuItems } from '../commands.ts'
-import { type Binding, keymap } from '../keys/keymap.ts'
-import { fit, width } from '../model/untrusted.ts'
+import { menuItems } from '../commands.ts'
+import { keyHelp } from '../keys/help.ts'
+import { drawable, fit, width } from '../model/untrusted.ts'
 import type { Dialog, State } from '../store/state.ts'
 import { fitLine, type Line, span } from './spans.ts'
 import { windowTop } from './table.ts'
@@ -11,30 +11,11 @@ export function dialog(state: State, shown: Dialog, columns: number, height: num
   return shown.kind === 'help' ? help(shown.top, columns, height) : menu(state, shown, columns, height)
 }
 
-const sections: readonly { title: string; has: (binding: Binding) => boolean }[] = [
-  { title: 'Keys', has: b => b.where === 'everywhere' },
-  { title: 'Of one pane', has: b => typeof b.where === 'object' },
-  { title: 'In a dialog or menu', has: b => b.where === 'dialog' || b.where === 'menu' },
-  { title: 'While text is typed', has: b => b.where === 'prompt' },
-]
-
-/** Every key with its sentence, by section: for the help and docs/KEYS.md. */
-export function keyHelp(): readonly { title: string; keys: readonly { keys: string; help: string; panes: string }[] }[] {
-  return sections.map(({ title, has }) => ({
-    title,
-    keys: keymap.filter(has).map(binding => ({
-      keys: binding.keys.join(' '),
-      help: commandById(binding.command)?.help ?? '',
-      panes: typeof binding.where === 'object' ? binding.where.join(', ') : '',
-    })),
-  }))
-}
-
 function help(top: number, columns: number, height: number): readonly Line[] {
   const lines = keyHelp().flatMap(section => [
     fitLine([span(` ${section.title}`, 'title')], columns),
     ...section.keys.map(({ keys, help, panes }) =>
-      fitLine([span(`   ${fit(keys, 12)} `, 'accent'), span(panes === '' ? help : `${help} (${panes})`)], columns),
+      fitLine([span(`   ${fit(keys.join(' '), 14)} `, 'accent'), span(panes === '' ? help : `${help} (${panes})`)], columns),
     ),
     fitLine([], columns),
   ])
@@ -48,7 +29,7 @@ const menuTitles = { sort: 'Sort by', servers: 'Server in focus', palette: 'Comm
 
 function menu(state: State, shown: Extract<Dialog, { kind: 'menu' }>, columns: number, height: number): readonly Line[] {
   const items = menuItems(state, shown)
-  const head = ` ${menuTitles[shown.menu]}${shown.typed === '' ? '' : `: ${shown.typed}`}   type to narrow, Enter chooses, Esc closes`
+  const head = ` ${menuTitles[shown.menu]}${shown.typed === '' ? '' : `: ${drawable(shown.typed)}`}   type to narrow, Enter chooses, Esc closes`
   const room = height - 1
   const first = windowTop(0, shown.index, room, items.length)
   const labels = Math.max(8, ...items.map(item => width(item.label)))
