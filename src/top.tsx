@@ -1,6 +1,8 @@
 // The live monitor: config, store, poller, keys and Ink meet here and nowhere else. Whatever ends it, the terminal is given back as it was.
 
+import { once } from 'node:events'
 import { writeSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { render } from 'ink'
 import type { Context } from './commands.ts'
 import { dispatch } from './keys/dispatch.ts'
@@ -91,12 +93,20 @@ function silenceStderr(): void {
 
 /** What gives a terminal back when nothing else could: primary screen, cursor, default colours. */
 const restore = '\u001b[?1049l\u001b[?25h\u001b[0m'
+/** Takes a terminal that a shell has had meanwhile: alternate screen, no cursor. */
+const take = '\u001b[?1049h\u001b[?25l'
+/** Cursor to the upper left corner, then everything cleared. */
+const wipe = '\u001b[H\u001b[2J'
+/** A stop that has not come after this time does not come: there is no shell that would let us go on. Milliseconds. */
+const stopMs = 300
 
 function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve: (code: number) => void): void {
   const { stdin, stdout } = process
   silenceStderr()
   const screen: Screen = { draw: () => {}, handOver: async () => {} }
   let ended = false
+  // The terminal is somebody else's for a while.
+  let away = false
 
   const measure = () => update.setSize(store, stdout.columns || 80, stdout.rows || 24)
   measure()
@@ -135,20 +145,57 @@ function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve
   process.on('unhandledRejection', crash)
   ink.waitUntilExit().catch(crash)
   void told.then(end)
-  process.on('SIGTSTP', () => void suspend())
+  process.on('SIGTSTP', suspend)
+  process.on('SIGCONT', comeBack)
   // A terminal that is gone: there is nobody to show anything to.
   stdin.on('end', () => end(129))
   stdin.on('error', () => end(129))
   stdout.on('error', () => end(129))
 
-  /** To the shell and back. The whole process group stops, so that a wrapper (a script, npm) gives the terminal back too. */
+  /**
+   * Draws everything anew from an empty screen. Ink writes what has changed, counted from where it left the cursor; a terminal that was
+   * resized while a frame was on its way to it, or that somebody else has written to, looks other than Ink believes.
+   */
+  function repaint(): void {
+    if (ended || away) return
+    stdout.write(wipe)
+    ink.clear()
+    screen.draw()
+  }
+
+  /**
+   * To the shell and back. The whole process group stops, so that a wrapper (a script, npm) gives the terminal back too. Where there is no
+   * shell to come back from (`ssh -t host pgvigil`) the system ignores the signal and the screen returns.
+   */
   async function suspend(): Promise<void> {
-    await screen.handOver(() => {
+    if (ended || away) return
+    away = true
+    await screen.handOver(async () => {
       stdin.setRawMode(false)
-      process.kill(0, 'SIGSTOP')
-      stdin.setRawMode(true)
+      // Without a listener the signal does what it is for.
+      process.off('SIGTSTP', suspend)
+      process.kill(0, 'SIGTSTP')
+      await Promise.race([once(process, 'SIGCONT'), delay(stopMs)])
+      process.on('SIGTSTP', suspend)
+      if (!ended) stdin.setRawMode(true)
     })
-    measure()
+    away = false
+    lookAgain()
+  }
+
+  /** After a stop that gave us no time to hand the terminal over (SIGSTOP): the shell has changed its modes since. */
+  function comeBack(): void {
+    if (ended || away) return
+    stdin.setRawMode(false)
+    stdin.setRawMode(true)
+    stdout.write(take)
+    repaint()
+    lookAgain()
+  }
+
+  function lookAgain(): void {
+    // Nobody tells a process in the background that the terminal has another size.
+    process.kill(process.pid, 'SIGWINCH')
     poller.poke()
   }
 
@@ -157,8 +204,8 @@ function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve
     quit: end,
     poke: () => poller.poke(),
     copy: text => stdout.write(`\u001b]52;c;${Buffer.from(text).toString('base64')}\u0007`),
-    redraw: () => void screen.handOver(() => {}),
-    suspend: () => void suspend(),
+    redraw: repaint,
+    suspend,
   }
   const parser = createKeyParser(key => {
     if (ended) return
@@ -170,7 +217,7 @@ function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve
   stdin.resume()
   stdout.on('resize', () => {
     measure()
-    screen.draw()
+    repaint()
   })
 
   const meter = ownCost()

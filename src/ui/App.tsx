@@ -15,7 +15,7 @@ export type Screen = {
   /** Draws without waiting for more: after a key or a resize. */
   draw: () => void
   /** Gives the terminal to somebody else for a while; afterwards everything is drawn anew. */
-  handOver: (meanwhile: () => void) => Promise<void>
+  handOver: (meanwhile: () => Promise<void>) => Promise<void>
 }
 
 export function App({ store, screen: handle }: { readonly store: Store; readonly screen: Screen }) {
@@ -29,7 +29,7 @@ export function App({ store, screen: handle }: { readonly store: Store; readonly
       timer = null
       draw(n => n + 1)
     }
-    handle.handOver = meanwhile => suspendTerminal(async () => meanwhile())
+    handle.handOver = meanwhile => suspendTerminal(meanwhile)
     const unsubscribe = store.subscribe(() => {
       timer ??= setTimeout(handle.draw, gatherMs)
     })
