@@ -187,15 +187,16 @@ function greatest(...values: readonly (bigint | null | undefined)[]): bigint | n
 }
 
 /**
- * Each position at least the one after it and at most the one before: the two ends were read at different moments. A hidden position stands
- * where the next known one does, and its gap is `hidden`.
+ * Each position at most the one before it and at least the one after it: the two ends were read at different moments, and what was sent the
+ * sender knows best. A hidden position stands where the next known one does, and its gap is `hidden`.
  */
 function chain(current: bigint, seen: Positions, hidden: 0n | null): Omit<Progress, keyof Lag | 'lagBehind'> {
-  const replay = clamped(seen.replay ?? 0n, 0n, current)
-  const flush = clamped(seen.flush ?? replay, replay, current)
   const complete = seen.sent !== null && seen.write !== null
-  const write = complete ? clamped(seen.write, flush, current) : flush
-  const sent = complete ? clamped(seen.sent, write, current) : flush
+  const top = complete ? clamped(seen.sent, 0n, current) : current
+  const replay = clamped(seen.replay ?? 0n, 0n, top)
+  const flush = clamped(seen.flush ?? replay, replay, top)
+  const write = complete ? clamped(seen.write, flush, top) : flush
+  const sent = complete ? top : flush
   return {
     unsentBytes: current - sent,
     writeGapBytes: complete ? sent - write : hidden,

@@ -80,10 +80,11 @@ function skewed(members: readonly Member[]): readonly string[] {
   )
 }
 
+/** A slot without a standby stands in brackets. */
 const who = (row: ReplicationRow): string =>
   drawable(row.standby) ||
   drawable(row.application_name) ||
-  (row.slot_name ? `slot ${drawable(row.slot_name)}` : row.pid ? `pid ${row.pid}` : '–')
+  (row.slot_name ? `(${drawable(row.slot_name)})` : row.pid ? `pid ${row.pid}` : '–')
 
 const stateText = (row: ReplicationRow): string => drawable(row.state) || (row.restricted ? 'restricted' : '–')
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ReplicationRow, SlotListRow } from '../../src/model/replication.ts'
 import { untrusted, width } from '../../src/model/untrusted.ts'
@@ -173,6 +174,43 @@ describe('one row from both ends', () => {
     expect(row).toMatchObject({ lagBytes: 12n * MB, lagSeconds: 12, lagIsUpperBound: false, unsentBytes: 1n * MB })
     expect(sum(row!)).toBe(row!.lagBytes)
     expect([row!.writeGapBytes, row!.flushGapBytes, row!.replayGapBytes].every(gap => gap !== null && gap >= 0n)).toBe(true)
+  })
+
+  test('whatever the two ends say at whatever moments: no phase below 0, and their sum is the lag', () => {
+    const position = fc.bigInt(current - 70n * MB, current)
+    const ends = fc.record({
+      sent: fc.array(position, { minLength: 4, maxLength: 4 }),
+      received: position,
+      replayed: position,
+      progress: fc.bigInt(0n, 5n * MB),
+      at: fc.integer({ min: -1500, max: 1500 }),
+    })
+    fc.assert(
+      fc.property(ends, ({ sent, received, replayed, progress, at }) => {
+        const [sent_lsn, write_lsn, flush_lsn, replay_lsn] = [...sent].sort((a, b) => (a < b ? 1 : -1))
+        const own = standby(
+          's',
+          replayed,
+          {},
+          {
+            pulse: { receive_lsn: received },
+            lsnHistory: [
+              { at: noon + at - 1000, lsn: replayed - progress },
+              { at: noon + at, lsn: replayed },
+            ],
+          },
+        )
+        const state = stateOf([
+          primary({ senders: [senderOf({ sent_lsn, write_lsn, flush_lsn, replay_lsn })] }),
+          { ...own, samples: own.samples!.map(sample => ({ ...sample, at: noon + at })) },
+        ])
+        const row = rowsOf(state)[0]!
+        expect(sum(row)).toBe(row.lagBytes)
+        for (const gap of [row.unsentBytes, row.writeGapBytes, row.flushGapBytes, row.replayGapBytes])
+          expect(gap! >= 0n).toBe(true)
+        expect(row.lagSeconds === 0 || row.lagBytes! > 0n).toBe(true)
+      }),
+    )
   })
 
   test('a standby read later than its primary can be ahead of what we know of it: 0, never negative', () => {

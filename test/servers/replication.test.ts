@@ -7,21 +7,17 @@ import type { ReplicationRow, SlotListRow } from '../../src/model/replication.ts
 import type { Selected } from '../../src/panels/panel.ts'
 import { replicationPanel } from '../../src/panels/replication.ts'
 import { postgresFigures } from '../../src/panels/summary.ts'
-import { counters, pulse } from '../../src/sql/server.ts'
+import { wantedByLists } from '../../src/panels/wanted.ts'
 import type { State } from '../../src/store/state.ts'
 import { setNow } from '../../src/store/updates.ts'
 import { watch } from '../../src/watch.ts'
 
 const [standbys, slots] = replicationPanel.lists
-const wants = [pulse, counters, ...new Set(replicationPanel.lists.flatMap(list => list.needs))]
 
 /** A monitor on the given servers, as the live one polls them: one loop each, one interval a second. */
 function monitor(...conninfo: string[]) {
   const config = buildConfig({ conninfo, pgbouncer: [], interval: '1s' }, {}) as Config
-  const { store, poller } = watch(config, 'replication', 1000, (state, id) => {
-    const role = state.servers[id]?.role
-    return wants.filter(query => !query.needs?.role || query.needs.role === role).map(query => ({ query, params: [] }))
-  })
+  const { store, poller } = watch(config, 'replication', 1000, (state, id) => wantedByLists(state, id, replicationPanel.lists))
   const state = (): State => {
     setNow(store, Date.now(), null)
     return store.getState()
