@@ -106,9 +106,9 @@ function notes(row: ReplicationRow): readonly string[] {
   return [
     ...(dataAgeSeconds === null ? [] : [`as of ${duration(dataAgeSeconds)} ago`]),
     ...(row.wal_status === 'lost' ? ['slot lost'] : []),
-    ...(row.state === 'disconnected' && retainedBytes !== null ? [`holds ${bytes(retainedBytes)}`] : []),
-    ...(row.replayPaused ? ['replay paused'] : []),
     ...(row.receiver === 'down' ? ['receiver down'] : []),
+    ...(row.state === 'disconnected' && retainedBytes !== null ? [`holds ${bytes(retainedBytes)}`] : []),
+    ...(row.replayPaused ? ['paused'] : []),
     ...(row.replyOverdue ? [`no reply ${duration(row.replyAgeSeconds)}`] : []),
     ...(newConflicts ? [`${count(newConflicts)} cancelled by replay`] : []),
     ...(applyDelaySeconds ? [`delayed ${duration(applyDelaySeconds)} by setting`] : []),
@@ -148,7 +148,7 @@ const columns: readonly Column<ReplicationRow>[] = [
     text: stateText,
     tone: row => (row.state === 'disconnected' ? 'critical' : row.state === 'streaming' ? 'ok' : row.state ? 'warning' : 'dim'),
   },
-  { title: 'SYNC', width: 6, text: row => drawable(row.sync_state) || '–' },
+  { title: 'SYNC', width: 5, text: row => drawable(row.sync_state) || '–' },
   {
     title: 'RECEIVER',
     width: 9,
@@ -162,7 +162,7 @@ const columns: readonly Column<ReplicationRow>[] = [
   size('WRITE', row => row.writeGapBytes, 100),
   size('FLUSH', row => row.flushGapBytes, 100),
   size('REPLAY', row => row.replayGapBytes),
-  { title: 'NOTE', width: 11, grow: true, text: row => notes(row).join(', '), tone: noteTone },
+  { title: 'NOTE', width: 12, grow: true, text: row => notes(row).join(', '), tone: noteTone },
 ]
 
 const line = (name: string, value: string | number | bigint | boolean | Untrusted | null, tone?: Tone): DetailLine => ({
@@ -175,7 +175,6 @@ function detail(row: ReplicationRow, state: State): readonly DetailLine[] {
   const users = rowsOf(state, row.server, names)
   const user = users.find(({ kind, oid }) => is(kind, 'role') && oid === row.usesysid)
   const at = (position: string | null, gap: bigint | null) => `${position ?? '–'}  ${bytes(gap)} behind the step before`
-  const bound = row.lagIsUpperBound ? ' at most' : row.lagIsLowerBound ? ' at least' : ''
   const exact = row.lagBytes === null ? '' : `  ${bytes(row.lagBytes)} (${count(row.lagBytes)} bytes)`
   return [
     line('way of the WAL', `${row.server === row.standby ? 'a server that is not watched' : row.server} → ${who(row)}`),
@@ -183,7 +182,7 @@ function detail(row: ReplicationRow, state: State): readonly DetailLine[] {
     line('state', stateText(row), row.state === 'disconnected' ? 'critical' : undefined),
     line('receiver', row.receiver, row.receiver === 'down' ? 'critical' : undefined),
     line('replay paused', row.replayPaused, row.replayPaused ? 'warning' : undefined),
-    line('lag', `${lagText(row)}${bound}${exact}${row.lagBehind ? ` behind ${row.lagBehind}` : ''}`, lagTone(row)),
+    line('lag', `${lagText(row)}${exact}${row.lagBehind ? ` behind ${row.lagBehind}` : ''}`, lagTone(row)),
     line('sent', at(row.sent_lsn, row.unsentBytes)),
     line('written', at(row.write_lsn, row.writeGapBytes)),
     line('flushed', at(row.flush_lsn, row.flushGapBytes)),
