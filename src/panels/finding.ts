@@ -70,7 +70,7 @@ function poolerFindings(state: State, server: ServerState, name: string): readon
   const { now } = picture(state)
   const found: Finding[] = f.paused.map(({ database, since }) => ({
     level: 'critical',
-    say: `${name}: ${database === '*' ? 'everything' : drawable(database)} is PAUSED, for ${ageMs(now - since)} as far as seen; RESUME lets it go on; 5 shows pools`,
+    say: `${name}: ${database === '*' ? 'everything' : drawable(database)} PAUSED for ${ageMs(now - since)} or more; RESUME ends it; 5 shows it`,
   }))
   if ((f.maxwaitSeconds ?? 0) >= late.poolWait) {
     found.push({

@@ -9,7 +9,7 @@ import { panelOf } from '../panels/shown.ts'
 import { type PostgresFigures, poolerFigures, postgresFigures } from '../panels/summary.ts'
 import { dataAgeMs, linkOf, picture } from '../store/selectors.ts'
 import type { Link, ServerState, State } from '../store/state.ts'
-import { fitLine, type Line, type Look, type Span, span, spread } from './spans.ts'
+import { fitLine, type Line, type Look, lineWidth, type Span, span, spread } from './spans.ts'
 
 export function header(state: State, columns: number): readonly Line[] {
   return [...headerLines(state, columns), tabLine(state, columns)]
@@ -57,9 +57,22 @@ function serverLine(state: State, server: ServerState, idWidth: number, columns:
       server.kind === 'pgbouncer'
         ? poolerSpans(poolerFigures(state, server.id), now, columns)
         : postgresSpans(postgresFigures(state, server.id), columns)
-    spans.push(...(link.state === 'up' ? figures : figures.map(s => ({ ...s, look: 'dim' as const }))))
+    const fitting = thatFit(figures, columns - lineWidth(spans))
+    spans.push(...(link.state === 'up' ? fitting : fitting.map(s => ({ ...s, look: 'dim' as const }))))
   } else if (link.why) spans.push(span(link.why, link.word === 'CONNECTING' ? 'dim' : 'warning'))
   return fitLine(spans, columns)
+}
+
+/** The figures that have room, whole: half a figure is a wrong one. The first is always there, cut if need be. */
+function thatFit(figures: readonly Span[], cells: number): readonly Span[] {
+  let left = cells
+  const end = figures.findIndex(({ text }, i) => {
+    left -= width(text.trimEnd())
+    const room = left >= 0
+    left -= text.length - text.trimEnd().length
+    return !room && i > 0
+  })
+  return end < 0 ? figures : figures.slice(0, end)
 }
 
 const linkLooks: Partial<Record<Link['word'], Look>> = {
@@ -77,7 +90,7 @@ function linkSpans(server: ServerState, link: Link, now: number): readonly Span[
   return [span(fit(word, Math.max(10, width(word))), linkLooks[link.word] ?? 'critical')]
 }
 
-/** Figures in the order of their use in an incident: what does not fit is cut at the right. */
+/** Figures in the order of their use in an incident: the last ones give way on a narrow terminal. */
 function postgresSpans(f: PostgresFigures, columns: number): readonly Span[] {
   const full = f.clients !== null && f.usable !== null && f.clients >= 0.9 * f.usable
   const out: Span[] = []
@@ -100,10 +113,10 @@ function postgresSpans(f: PostgresFigures, columns: number): readonly Span[] {
   )
   out.push(span(` ${f.idleInTransaction ?? '–'} ${words.idle}`, f.idleInTransaction ? 'warning' : undefined))
   if (f.restricted) out.push(span(` ${f.restricted} restricted`, 'warning'))
-  out.push(span(`  ${rate(f.transactionsPerSecond).replace('/s', ' tps')}`))
   out.push(
     span(`  oldest ${duration(f.oldestTransactionSeconds)}`, (f.oldestTransactionSeconds ?? 0) > 300 ? 'warning' : undefined),
   )
+  out.push(span(`  ${tps(f.transactionsPerSecond)}`))
   out.push(span(`  hit ${percent(f.hitRatio)}`))
   if (!f.standby) out.push(span(`  WAL ${byteRate(f.walBytesPerSecond)}`))
   return out
@@ -121,20 +134,21 @@ function poolerSpans(f: PoolerSummary, now: number, columns: number): readonly S
     ...(f.disabled.length > 0 ? [span(`DISABLED ${f.disabled.map(drawable).join(', ')}  `, 'warning')] : []),
     span(`${f.clientsActive ?? '–'} ${words.clients}`),
     span(` ${f.clientsWaiting ?? '–'} ${words.waiting}`, f.clientsWaiting ? 'warning' : undefined),
-    span(`  ${f.serversUsed ?? '–'}/${f.serverLimit ?? '–'} ${words.servers}`),
     span(`  maxwait ${duration(f.maxwaitSeconds)}`, (f.maxwaitSeconds ?? 0) >= 1 ? 'critical' : undefined),
-    span(`  ${rate(f.xactsPerSecond).replace('/s', ' tps')}`),
+    span(`  ${f.serversUsed ?? '–'}/${f.serverLimit ?? '–'} ${words.servers}`),
+    span(`  ${tps(f.xactsPerSecond)}`),
   ]
 }
+
+const tps = (perSecond: number | null) => `${rate(perSecond).replace('/s', '')} tps`
 
 function findingLine(state: State, columns: number): Line {
   const [worst, ...others] = findings(state)
   if (!worst) return fitLine([span('nothing to report', 'dim')], columns)
-  const more = others.length > 0 ? `  (+${others.length})` : ''
-  return fitLine(
-    [span(worst.level === 'critical' ? '! ' : '· ', worst.level), span(worst.say, worst.level), span(more, 'dim')],
-    columns,
-  )
+  const more = others.length > 0 ? ` (+${others.length})` : ''
+  const say = `${worst.level === 'critical' ? '! ' : '· '}${worst.say}`
+  const room = columns - width(more)
+  return fitLine([span(width(say) > room ? fit(say, room) : say, worst.level), span(more, 'dim')], columns)
 }
 
 function tabLine(state: State, columns: number): Line {
