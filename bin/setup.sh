@@ -29,7 +29,7 @@ set_up() {
 }
 
 install_packages() {
-  local stamp=$root/node_modules/.pgvigil-installed wanted log
+  local stamp=$root/node_modules/.pgvigil-installed wanted log cache=
   wanted=$(cd "$root" && cksum package.json package-lock.json)
   if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && [ -x "$node" ]; then return; fi
   if ! [ -x "$node" ] || ! [ "$root/node_modules/.package-lock.json" -nt "$root/package-lock.json" ]; then
@@ -38,12 +38,15 @@ install_packages() {
     rm -f -- "$stamp"
     log=$(mktemp)
     # npm warns that the machine's Node is old: everything of ours runs on the checkout's own. Its cache needs a place to be.
-    if ! [ -w "${HOME:-/nonexistent}" ]; then export npm_config_cache=${TMPDIR:-/tmp}/pgvigil-npm-$(id -u); fi
+    if ! [ -w "${HOME:-/nonexistent}" ]; then
+      cache=$(mktemp -d)
+      export npm_config_cache=$cache
+    fi
     if ! (cd "$root" && npm ci --no-audit --no-fund --loglevel=error) >"$log" 2>&1 9<&- </dev/null; then
       show_end "$log"
       fail 'npm ci failed: see above.'
     fi
-    rm -f -- "$log"
+    rm -rf -- "$log" ${cache:+"$cache"}
     [ -x "$node" ] || fail "npm ci ran no install scripts, so $node is missing: allow them (npm config set ignore-scripts false) and try again."
   fi
   printf '%s\n' "$wanted" >"$stamp" 2>/dev/null || :

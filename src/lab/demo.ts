@@ -1,5 +1,6 @@
 // `pgvigil demo`: the lab for as long as somebody uses it, and gone afterwards whatever ended it.
 
+import { fstatSync } from 'node:fs'
 import { type Lab, type LabOptions, startLab } from './lab.ts'
 
 const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
@@ -39,21 +40,39 @@ export async function withLab(run: (lab: Lab) => Promise<number>, options: LabOp
 
 /**
  * `pgvigil demo --servers-only`: one line with one JSON object of conninfo strings on stdout, progress on stderr, then runs
- * until SIGINT, SIGTERM or SIGHUP, or until nobody is left who reads stdout.
+ * until SIGINT, SIGTERM or SIGHUP (130, 143, 129), or until whoever holds the other end of stdin or stdout is gone (129).
  */
-export function runServersOnly(options: LabOptions = {}): Promise<number> {
-  return withLab(({ primary, standby, pgbouncer, timescale }) => {
-    const told = untilTold()
-    process.stdout.write(`${JSON.stringify({ primary, standby, pgbouncer, timescale })}\n`)
-    return told
-  }, options)
+export async function runServersOnly(options: LabOptions = {}): Promise<number> {
+  const callers = watchCallers()
+  try {
+    return await withLab(({ primary, standby, pgbouncer, timescale }) => {
+      const told = untilTold(callers)
+      process.stdout.write(`${JSON.stringify({ primary, standby, pgbouncer, timescale })}\n`)
+      return told
+    }, options)
+  } finally {
+    callers.end()
+  }
 }
 
-function untilTold(): Promise<number> {
+type Callers = { gone: () => void; readonly end: () => void }
+
+/** A pipe on stdin that closes while we run: an ssh or a test runner that died. One that was closed before says nothing. */
+function watchCallers(): Callers {
+  const { stdin, stdout } = process
+  const callers: Callers = { gone: () => {}, end: () => stdin.destroy() }
+  const gone = () => callers.gone()
+  const kind = fstatSync(0)
+  if (kind.isFIFO() || kind.isSocket()) stdin.on('end', gone).on('error', gone).resume()
+  stdout.on('error', gone)
+  return callers
+}
+
+function untilTold(callers: Callers): Promise<number> {
   // Nothing else would keep us alive: servers and their guard are processes of their own.
   const alive = setInterval(() => {}, 60_000)
   return new Promise<number>(resolve => {
     for (const signal of signals) process.once(signal, () => resolve(codes[signal]))
-    process.stdout.once('error', () => resolve(codes.SIGHUP))
+    callers.gone = () => resolve(codes.SIGHUP)
   }).finally(() => clearInterval(alive))
 }

@@ -1,6 +1,6 @@
 // Folders of the lab: fresh, below TMPDIR, within reach of the account the servers run as, gone when we are.
 
-import { chmodSync, chownSync, mkdirSync, mkdtempSync } from 'node:fs'
+import { chmodSync, chownSync, constants, mkdirSync, mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,7 +16,7 @@ export type Folder = { readonly path: string; readonly remove: () => Promise<voi
 export function temporaryFolder(name = 'pgvigil'): Folder {
   const account = serverAccount()
   const wanted = tmpdir()
-  const base = account && !reachable(wanted, account) ? '/tmp' : wanted
+  const base = account && !reachable(wanted, account, constants.X_OK) ? '/tmp' : wanted
   const path = mkdtempSync(join(base, `${name}-`))
   guardFolder(path)
   // Servers of another account must get through, not look around.

@@ -1,47 +1,17 @@
-// Nothing the lab started outlives the lab. A small shell of its own session holds the list of server processes and
+// Nothing the lab started outlives the lab. A small shell in a session of its own (guard.sh) holds the list of server processes and
 // folders and reads from a pipe whose other end only we hold: when we are gone, whatever the reason, it ends the servers
 // and removes the folders. Orderly ends take their entries off the list first.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
-
-// SIGQUIT is PostgreSQL's immediate shutdown, which removes its shared memory; the others just die of it.
-const script = `
-trap '' HUP INT TERM QUIT TSTP
-pids=' '
-folders=''
-newline='
-'
-while IFS= read -r line; do
-  value=\${line#* }
-  case $line in
-    'pid '*) pids="$pids$value " ;;
-    'gone '*) case $pids in *" $value "*) pids="\${pids%% "$value" *} \${pids#* "$value" }" ;; esac ;;
-    'folder '*) folders="$folders$value$newline" ;;
-    'removed '*) folders=$(printf '%s' "$folders" | grep -vxF -- "$value")$newline ;;
-  esac
-done
-[ "$pids" = ' ' ] || kill -QUIT $pids 2>/dev/null
-tries=0
-while [ $tries -lt 50 ] && [ "$pids" != ' ' ]; do
-  left=' '
-  for pid in $pids; do kill -0 "$pid" 2>/dev/null && left="$left$pid "; done
-  pids=$left
-  [ "$pids" = ' ' ] || sleep 0.1
-  tries=$((tries + 1))
-done
-[ "$pids" = ' ' ] || kill -KILL $pids 2>/dev/null
-printf '%s' "$folders" | while IFS= read -r folder; do
-  [ -n "$folder" ] || continue
-  rm -rf -- "$folder" || { sleep 0.5; rm -rf -- "$folder"; }
-done
-`
+import { join } from 'node:path'
+import { packageRoot } from './paths.ts'
 
 let guard: ChildProcess | undefined
 
 function tell(line: string): void {
   if (!guard) {
-    guard = spawn('/bin/sh', ['-c', script, 'pgvigil-lab-guard'], {
+    guard = spawn('/bin/sh', [join(packageRoot(), 'src', 'lab', 'guard.sh')], {
       cwd: '/',
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],

@@ -30,18 +30,17 @@ export function serverAccount(): Account | null {
   return { uid: uid || 65534, gid: gid || 65534 }
 }
 
-/** Whether `account` can get to this file or folder through all folders above it and read (or run) it. */
-export function reachable(path: string, account: Account | null): boolean {
+/** Whether `account` (null: we ourselves) can get to this file or folder through all folders above it and use it: 4 read, 1 run or enter. */
+export function reachable(path: string, account: Account | null, use = constants.R_OK | constants.X_OK): boolean {
   if (!account) {
     try {
-      accessSync(path, constants.R_OK | constants.X_OK)
+      accessSync(path, use)
       return true
     } catch {
       return false
     }
   }
-  const wanted = 0o5
-  for (let at = path, need = wanted; ; at = dirname(at), need = 0o1) {
+  for (let at = path, need = use; ; at = dirname(at), need = constants.X_OK) {
     const { mode, uid, gid } = statSync(at)
     const shift = uid === account.uid ? 6 : gid === account.gid ? 3 : 0
     if (((mode >> shift) & need) !== need) return false

@@ -83,10 +83,10 @@ export async function startPgbouncer(options: PgbouncerOptions): Promise<Pgbounc
   const child = await startProcess({ command, args: [file], cwd: home, logFile, dropRoot: true })
   const deadline = Date.now() + 10_000
   while (!(await answers(port, admin))) {
-    if (!child.running()) throw new Error(`PgBouncer did not start: ${lastLines(logFile)}`)
+    if (!child.running()) throw new Error(`PgBouncer did not start: ${lastLines(child)}`)
     if (Date.now() > deadline) {
       await child.end('SIGKILL')
-      throw new Error(`PgBouncer does not answer: ${lastLines(logFile)}`)
+      throw new Error(`PgBouncer does not answer: ${lastLines(child)}`)
     }
     await new Promise(resolve => setTimeout(resolve, 30))
   }

@@ -1,6 +1,6 @@
 // A real PostgreSQL of any version, on a free loopback port, for the lab and for tests.
 
-import { appendFileSync, existsSync, writeFileSync } from 'node:fs'
+import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type PostgresVersion, postgresBinaries } from './binaries.ts'
 import { connect } from './client.ts'
@@ -59,10 +59,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   serverFolder(home)
   await runToEnd({
     command: join(native, 'bin', 'initdb'),
-    args: ['-D', dataDir, '-U', user, '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync', '--no-instructions'].slice(
-      0,
-      version === 13 ? -1 : undefined,
-    ),
+    args: ['-D', dataDir, '-U', user, '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync'],
     cwd: home,
     logFile: join(home, 'initdb.log'),
     dropRoot: true,
@@ -110,16 +107,25 @@ export async function openServer({ version, native, home, user, port }: ServerHo
     })
     await answering(child, chosen, user)
   }
-  try {
-    await launch()
-  } catch (error) {
+  await launch().catch(async error => {
     // Somebody took the free port between our look and the server's bind.
-    if (port !== undefined || !/Address already in use/.test(lastLines(logFile, 20))) throw error
+    if (port !== undefined || !/Address already in use/.test(child.output())) throw error
     chosen = await freePort()
     await launch()
-  }
+  })
   const signals = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const
   const stop = (mode: StopMode = 'fast') => child.end(signals[mode])
+  const start = async () => {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await launch()
+      } catch (error) {
+        // After a crash the server's children notice only in a moment that they are orphans.
+        if (tries > 50 || !/pre-existing shared memory block/.test(child.output())) throw error
+        await new Promise(resolve => setTimeout(resolve, 100))
+      }
+    }
+  }
   return {
     version,
     conninfo: `postgres://${encodeURIComponent(user)}@127.0.0.1:${chosen}/postgres`,
@@ -131,10 +137,10 @@ export async function openServer({ version, native, home, user, port }: ServerHo
     pid: () => child.pid,
     running: () => child.running(),
     stop,
-    start: launch,
+    start,
     restart: async mode => {
       await stop(mode)
-      await launch()
+      await start()
     },
     kill: () => child.end('SIGKILL'),
   }
@@ -151,7 +157,7 @@ export function configure(dataDir: string, settings: Settings): void {
 async function answering(child: ServerProcess, port: number, user: string): Promise<void> {
   const deadline = Date.now() + 60_000
   for (;;) {
-    if (!child.running()) throw new Error(`PostgreSQL did not start: ${lastLines(child.logFile)}`)
+    if (!child.running()) throw new Error(`PostgreSQL did not start: ${lastLines(child)}`)
     // A "no" about the role or from pg_hba.conf is an answer of a server that is up.
     const state = await connect({ port, user }).then(
       async client => {
@@ -160,7 +166,7 @@ async function answering(child: ServerProcess, port: number, user: string): Prom
       },
       (error: { code?: string; message: string }) => (/^(28|3D)/.test(error.code ?? '') ? 'up' : error.message),
     )
-    if (state === 'up' && existsSync(child.logFile)) return
+    if (state === 'up') return
     if (Date.now() > deadline) {
       await child.end('SIGKILL')
       throw new Error(`PostgreSQL does not answer on port ${port}: ${state}`)

@@ -2,14 +2,15 @@
 // guard, so that it never outlives us; without our PG* variables, so that the user's settings never steer it.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chownSync, closeSync, openSync, readFileSync } from 'node:fs'
+import { chownSync, closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { guardProcess } from './guard.ts'
 import { serverAccount } from './paths.ts'
 
 export type ServerProcess = {
   readonly pid: number
-  readonly logFile: string
+  /** What it has written to its log since it was started. */
+  readonly output: () => string
   /** Resolves with the exit code, or the signal's name, when the process has ended. */
   readonly ended: Promise<number | string>
   readonly running: () => boolean
@@ -31,6 +32,7 @@ export type Command = {
 export function startProcess({ command, args, cwd, logFile, dropRoot }: Command, keepsUsAlive?: boolean): Promise<ServerProcess> {
   const account = dropRoot ? serverAccount() : null
   const log = openSync(logFile, 'a', 0o600)
+  const before = fstatSync(log).size
   if (account) chownSync(logFile, account.uid, account.gid)
   let child: ChildProcess
   try {
@@ -51,7 +53,7 @@ export function startProcess({ command, args, cwd, logFile, dropRoot }: Command,
       if (keepsUsAlive !== true) child.unref()
       resolve({
         pid: child.pid!,
-        logFile,
+        output: () => readFileSync(logFile).toString('utf8', before),
         ended,
         running,
         signal: name => void child.kill(name),
@@ -70,13 +72,14 @@ export function startProcess({ command, args, cwd, logFile, dropRoot }: Command,
 
 /** Runs a command to its end; fails with the last lines it wrote. */
 export async function runToEnd(command: Command): Promise<void> {
-  const result = await (await startProcess(command, true)).ended
-  if (result !== 0) throw new Error(`${command.command.split('/').pop()} failed (${result}): ${lastLines(command.logFile)}`)
+  const child = await startProcess(command, true)
+  const result = await child.ended
+  if (result !== 0) throw new Error(`${command.command.split('/').pop()} failed (${result}): ${lastLines(child)}`)
 }
 
-/** The last lines of a log, on one line, for an error message. */
-export function lastLines(file: string, count = 3): string {
-  return readFileSync(file, 'utf8').trim().split('\n').slice(-count).join(' | ')
+/** The last lines of its log, on one line, for an error message. */
+export function lastLines(child: ServerProcess): string {
+  return child.output().trim().split('\n').slice(-3).join(' | ')
 }
 
 /** A port nobody listens on, on the loopback address, at this moment. */

@@ -1,6 +1,6 @@
 // TimescaleDB 2.23 (PostgreSQL 17.5, built for WASM, one process) on a free loopback port.
 
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { nodeBinary, packageRoot } from './paths.ts'
 import { freePort, lastLines, startProcess } from './process.ts'
@@ -34,8 +34,8 @@ export async function startTimescale(options: {
     dropRoot: false,
   })
   const deadline = Date.now() + 60_000
-  while (!(existsSync(logFile) && /^ready$/m.test(readFileSync(logFile, 'utf8')))) {
-    if (!child.running()) throw new Error(`TimescaleDB did not start: ${lastLines(logFile)}`)
+  while (!/^ready$/m.test(child.output())) {
+    if (!child.running()) throw new Error(`TimescaleDB did not start: ${lastLines(child)}`)
     if (Date.now() > deadline) {
       await child.end('SIGKILL')
       throw new Error('TimescaleDB did not start within 60 s')
