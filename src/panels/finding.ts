@@ -2,9 +2,11 @@
 // anyway, so that it holds on every pane.
 
 import { ageMs, duration } from '../model/format.ts'
+import { rivalPrimaries } from '../model/replication.ts'
 import { drawable } from '../model/untrusted.ts'
-import { idsOf, linkOf, picture } from '../store/selectors.ts'
+import { linkOf, picture } from '../store/selectors.ts'
 import type { ServerState, State } from '../store/state.ts'
+import { membersOf } from './members.ts'
 import { poolerFigures, postgresFigures } from './summary.ts'
 
 export type Finding = { readonly level: 'critical' | 'warning'; readonly say: string }
@@ -44,7 +46,10 @@ function postgresFindings(state: State, server: ServerState, name: string): read
     found.push({ level: 'critical', say: `${name}: the WAL receiver is down, nothing comes in; 3 shows replication` })
   else if (standby && standby.lagSeconds !== null && standby.lagSeconds >= late.lag) {
     const why = standby.replayPaused ? 'replay is paused' : 'replay is behind'
-    found.push({ level: 'warning', say: `${name} lags ${duration(standby.lagSeconds)}: ${why}; 3 shows replication` })
+    found.push({
+      level: 'warning',
+      say: `${name} lags ${standby.lagIsUpperBound ? 'at most ' : ''}${duration(standby.lagSeconds)}: ${why}; 3 shows replication`,
+    })
   }
   if (f.waiting) found.push({ level: 'warning', say: `${f.waiting} wait for locks on ${name}; 2 shows who holds them up` })
   if (f.clients !== null && f.usable !== null && f.clients >= 0.9 * f.usable) {
@@ -83,18 +88,8 @@ function poolerFindings(state: State, server: ServerState, name: string): readon
 
 /** Two writable servers of one cluster: a promotion whose old primary still runs. */
 function twoPrimaries(state: State): readonly Finding[] {
-  const { servers } = picture(state)
-  const primaries = idsOf(state, 'postgres').filter(id => servers[id]?.role === 'primary' && servers[id]?.facts?.systemIdentifier)
-  const twins = primaries.filter(id => primaries.some(other => other !== id && sameCluster(servers[id], servers[other])))
-  if (twins.length === 0) return []
-  return [
-    {
-      level: 'critical',
-      say: `${twins.map(id => drawable(id)).join(' and ')} are both primary of one cluster; 3 shows replication`,
-    },
-  ]
-}
-
-function sameCluster(a: ServerState | undefined, b: ServerState | undefined): boolean {
-  return a?.facts?.systemIdentifier === b?.facts?.systemIdentifier && `${a?.host}:${a?.port}` !== `${b?.host}:${b?.port}`
+  return rivalPrimaries(membersOf(state)).map(rivals => ({
+    level: 'critical',
+    say: `${rivals.map(({ id }) => drawable(id)).join(' and ')} are primaries of one cluster; 3 shows replication`,
+  }))
 }

@@ -69,7 +69,7 @@ export type ServerState = {
   readonly facts: ServerFacts | null
   /** By query id. */
   readonly readings: Readonly<Record<string, Entry>>
-  /** While primary: oldest first, one point a tick, some minutes long; emptied when the role changes. */
+  /** Oldest first, one point a tick, half an hour long: a primary's insert positions, a standby's replay positions; emptied when the role changes. */
   readonly lsnHistory: readonly LsnPoint[]
   /** Our clock in epoch ms of the last answer of any kind; null before the first. */
   readonly lastAnswerAt: number | null

@@ -95,9 +95,14 @@ function postgresSpans(f: PostgresFigures, columns: number): readonly Span[] {
   const full = f.clients !== null && f.usable !== null && f.clients >= 0.9 * f.usable
   const out: Span[] = []
   if (f.standby) {
-    const { lagSeconds, lagBytes, lagIsUpperBound, receiver, replayPaused } = f.standby
+    const { lagSeconds, lagBytes, lagIsUpperBound, lagIsLowerBound, receiver, replayPaused } = f.standby
     const late = lagSeconds !== null && lagSeconds >= 5
-    out.push(span(`lag ${lagIsUpperBound ? '≤' : ''}${duration(lagSeconds)} ${bytes(lagBytes)}  `, late ? 'warning' : undefined))
+    out.push(
+      span(
+        `lag ${lagIsUpperBound ? '≤' : lagIsLowerBound ? '≥' : ''}${duration(lagSeconds)} ${bytes(lagBytes)}  `,
+        late ? 'warning' : undefined,
+      ),
+    )
     if (receiver === 'down') out.push(span('receiver down  ', 'critical'))
     if (replayPaused) out.push(span('replay paused  ', 'warning'))
   }

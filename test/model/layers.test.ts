@@ -30,6 +30,7 @@ const rules: Readonly<Record<string, Rule>> = {
     packages: [],
   },
   'src/store/': { may: ['src/model/'], types: ['src/sql/'], packages: ['zustand/vanilla'] },
+  'src/panels/sql-block.ts': { may: ['src/model/'], packages: ['sql-formatter'] },
   'src/panels/': {
     may: ['src/model/', 'src/sql/', 'src/store/selectors.ts', 'src/store/store.ts'],
     types: ['src/store/state.ts'],
