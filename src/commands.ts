@@ -40,7 +40,7 @@ export const commands: readonly Command[] = [
   {
     id: 'nextList',
     label: 'List',
-    help: 'Moves to the next list of the pane (pools, clients, servers...).',
+    help: 'Moves to the next list of the pane, where it has several.',
     enabled: state => panelOf(state).lists.length > 1 || 'this pane has one list only',
     run: ({ store }) => {
       const state = store.getState()
@@ -51,19 +51,19 @@ export const commands: readonly Command[] = [
   {
     id: 'find',
     label: 'Find',
-    help: 'Finds a row by text in any column; F3 again goes to the next one.',
+    help: 'Finds a row by text in any column; F3 again: the next one.',
     run: context => go.openPrompt(context, 'find'),
   },
   {
     id: 'filter',
     label: 'Filter',
-    help: 'Shows only rows with this text in any column, the pid too; Esc clears it.',
+    help: 'Shows only rows with this text, the pid too; Esc clears it.',
     run: context => go.openPrompt(context, 'filter'),
   },
   {
     id: 'tree',
     label: 'Tree',
-    help: 'Shows rows under the one they belong to (workers under their leader, waiters under their blocker), or flat.',
+    help: 'Shows rows under their leader or blocker, or flat.',
     enabled: state => listOf(state).parentId !== undefined || 'this list is no tree',
     run: ({ store }) => {
       const list = listOf(store.getState())
@@ -163,7 +163,7 @@ export const commands: readonly Command[] = [
   {
     id: 'back',
     label: 'Back',
-    help: 'Closes the detail, then clears the filter, then lets the held picture go on.',
+    help: 'Closes the detail, clears the filter, ends the hold, in turn.',
     run: ({ store }) => go.back(store),
   },
   {
@@ -190,7 +190,7 @@ export const commands: readonly Command[] = [
   {
     id: 'hold',
     label: 'Hold',
-    help: 'Holds the picture as it is, or lets it go on; polling never stops.',
+    help: 'Holds the picture, or lets it go on; polling never stops.',
     run: ({ store }) => update.toggleHold(store),
   },
   {
@@ -204,7 +204,7 @@ export const commands: readonly Command[] = [
   {
     id: 'copy',
     label: 'Copy',
-    help: 'Copies the query or name of the row to the clipboard of your terminal (OSC 52), through SSH too.',
+    help: 'Copies the query or name to your clipboard, through SSH too.',
     enabled: state => selectedRow(state) !== null || 'there is no row',
     run: ({ store, copy }) => {
       const chosen = selectedRow(store.getState())
@@ -263,10 +263,12 @@ function openMenu({ store }: Context, menu: Extract<Dialog, { kind: 'menu' }>['m
 
 export type MenuItem = { readonly id: string; readonly label: string; readonly hint: string }
 
-/** The lines of a menu, narrowed by what was typed. */
+/** The lines of a menu, narrowed by what was typed: those whose label has it before those whose hint has. */
 export function menuItems(state: State, dialog: Extract<Dialog, { kind: 'menu' }>): readonly MenuItem[] {
   const needle = dialog.typed.toLowerCase()
-  return allItems(state, dialog.menu).filter(item => `${item.label} ${item.hint}`.toLowerCase().includes(needle))
+  const has = (text: string) => text.toLowerCase().includes(needle)
+  const items = allItems(state, dialog.menu)
+  return [...items.filter(({ label }) => has(label)), ...items.filter(({ label, hint }) => !has(label) && has(hint))]
 }
 
 function allItems(state: State, menu: Extract<Dialog, { kind: 'menu' }>['menu']): readonly MenuItem[] {

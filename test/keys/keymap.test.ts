@@ -156,6 +156,15 @@ describe('documentation', () => {
     expect(keyHelp().flatMap(({ keys }) => keys.map(({ keys }) => keys))).toHaveLength(keymap.length)
   })
 
+  test('a line of the help fits 80 cells', () => {
+    for (const { keys } of keyHelp()) {
+      for (const { keys: names, help, panes } of keys) {
+        expect(`${help}${panes === '' ? '' : ` (${panes})`}`.length, help).toBeLessThanOrEqual(62)
+        expect(names.join(' ').length).toBeLessThanOrEqual(14)
+      }
+    }
+  })
+
   test('docs/KEYS.md is what the list says (npm run docs writes it)', () => {
     expect(readFileSync(new URL('../../docs/KEYS.md', import.meta.url), 'utf8')).toBe(keysMarkdown())
   })
