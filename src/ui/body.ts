@@ -138,9 +138,7 @@ function absence(state: State, list: AnyList, filtered: boolean, cells: number):
 
 function detailLines(state: State, columns: number, height: number): readonly Line[] {
   const chosen = selectedRow(state)
-  const told: readonly DetailLine[] = chosen
-    ? (chosen.list.detail?.(chosen.item.row, state) ?? columnsAsDetail(chosen.list, chosen.item.row))
-    : []
+  const told = chosen && isThere(state) ? tellRow(chosen.list, chosen.item.row, state) : gone
   const all = told.flatMap(line => detailLine(line, columns))
   const room = Math.max(1, height - 1)
   const top = Math.min(state.view.detailTop, Math.max(0, all.length - room))
@@ -150,9 +148,20 @@ function detailLines(state: State, columns: number, height: number): readonly Li
   return [head, ...shown]
 }
 
+/** The row whose detail was opened is still on the list: the cursor moves on when it is not, the detail must not become another row's. */
+function isThere(state: State): boolean {
+  const list = listOf(state)
+  const { selectedId } = viewOf(state, list)
+  return selectedId === null || arrangedRows(state, list).items.some(({ id }) => id === selectedId)
+}
+
+const gone: readonly DetailLine[] = [
+  { title: 'The row is no longer on the list: it has ended, or the filter hides it.', block: [] },
+]
+
 /** A list without a detail of its own tells all its columns. */
-function columnsAsDetail(list: AnyList, row: AnyRow): readonly DetailLine[] {
-  return list.columns.map(column => ({ name: column.title, value: column.text(row) }))
+function tellRow(list: AnyList, row: AnyRow, state: State): readonly DetailLine[] {
+  return list.detail?.(row, state) ?? list.columns.map(column => ({ name: column.title, value: column.text(row) }))
 }
 
 const nameWidth = 24
