@@ -14,7 +14,7 @@ import { drawable, is, raw, type Untrusted } from '../model/untrusted.ts'
 import type { Query } from '../sql/query.ts'
 import { conflicts, receiver, replicationSettings, senders, slots } from '../sql/replication.ts'
 import { names } from '../sql/server.ts'
-import { picture, read, rowsOf } from '../store/selectors.ts'
+import { linkOf, picture, read, rowsOf } from '../store/selectors.ts'
 import type { State } from '../store/state.ts'
 import { membersOf } from './members.ts'
 import { type Column, type DetailLine, type ListSpec, list, type Panel, type Selected, type Tone } from './panel.ts'
@@ -30,9 +30,9 @@ function selected<Row>(
   const members = membersOf(state)
   if (members.length === 0)
     return { rows: [], unavailable: { reason: 'no PostgreSQL server is watched', remedy: 'give its conninfo' } }
-  const { servers } = picture(state)
+  const { servers, now } = picture(state)
   const problems = members.flatMap(({ id, role, answers }) => {
-    const link = servers[id]!.link
+    const link = linkOf(servers[id]!, now, state.settings.intervalMs)
     if (!answers) return link.state === 'connecting' ? [] : [`${drawable(id)} ${link.word}${link.why ? `: ${link.why}` : ''}`]
     return needs.flatMap(query => {
       if (query.needs?.role && query.needs.role !== role) return []
