@@ -78,7 +78,7 @@ export function place(columns: readonly Column<AnyRow>[], cells: number): readon
     wanted.splice(last > 0 ? last : wanted.length - 1, 1)
   }
   const spare = Math.max(0, cells - needed(wanted))
-  const wishes = wanted.map(column => Math.max(0, (column.wide ?? 0) - column.width))
+  const wishes = wanted.map(column => (column.grow ? 0 : Math.max(0, (column.wide ?? 0) - column.width)))
   const wished = wishes.reduce((sum, wish) => sum + wish, 0)
   const given = Math.min(wished, Math.floor(spare / 2))
   const widened = wishes.map(wish => (wished === 0 ? 0 : Math.floor((wish * given) / wished)))

@@ -78,6 +78,28 @@ describe('width', () => {
     expect(place(columns, 8).map(p => [p.column.title, p.width])).toEqual([['A', 8]])
   })
 
+  test('with a growing column no cell is left over, however columns may widen', () => {
+    const column = fc.record({
+      width: fc.integer({ min: 1, max: 20 }),
+      wide: fc.integer({ min: 0, max: 60 }),
+      from: fc.constantFrom(0, 100, 160),
+    })
+    fc.assert(
+      fc.property(
+        fc.array(column, { minLength: 1, maxLength: 12 }),
+        column,
+        fc.integer({ min: 40, max: 250 }),
+        (fixed, last, cells) => {
+          const columns = [...fixed, { ...last, from: 0, grow: true }].map((c, i) => ({ ...c, title: `C${i}`, text: () => '' }))
+          const placed = place(columns, cells)
+          if (!placed.some(p => p.column.grow)) return
+          expect(placed.reduce((sum, p) => sum + p.width + 1, -1)).toBe(cells)
+          for (const p of placed) expect(p.width).toBeGreaterThanOrEqual(p.column.width)
+        },
+      ),
+    )
+  })
+
   test('headings stand over their column on its side, with the sort’s direction', () => {
     const [head] = texts(draw(many(1), { sort: { column: sizeColumn, descending: true } }).lines)
     expect(head).toMatch(/^ NAME {6}SIZE▼ QUERY +$/)
