@@ -110,14 +110,6 @@ function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve
 
   const measure = () => update.setSize(store, stdout.columns || 80, stdout.rows || 24)
   measure()
-  const ink = render(<App store={store} screen={screen} />, {
-    alternateScreen: true,
-    incrementalRendering: true,
-    interactive: true,
-    exitOnCtrlC: false,
-    maxFps: 60,
-  })
-
   /** Undoes everything without waiting for anybody: connections are destroyed, the terminal is what it was. */
   function end(code: number): void {
     if (ended) return
@@ -140,17 +132,6 @@ function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve
     tell(drawableLines(error instanceof Error ? (error.stack ?? error.message) : String(error)))
     process.exit(1)
   }
-
-  process.on('uncaughtException', crash)
-  process.on('unhandledRejection', crash)
-  ink.waitUntilExit().catch(crash)
-  void told.then(end)
-  process.on('SIGTSTP', suspend)
-  process.on('SIGCONT', comeBack)
-  // A terminal that is gone: there is nobody to show anything to.
-  stdin.on('end', () => end(129))
-  stdin.on('error', () => end(129))
-  stdout.on('error', () => end(129))
 
   /**
    * Draws everything anew from an empty screen. Ink writes what has changed, counted from where it left the cursor; a terminal that was
@@ -189,11 +170,11 @@ function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve
     stdin.setRawMode(false)
     stdin.setRawMode(true)
     stdout.write(take)
-    repaint()
     lookAgain()
   }
 
   function lookAgain(): void {
+    repaint()
     // Nobody tells a process in the background that the terminal has another size.
     process.kill(process.pid, 'SIGWINCH')
     poller.poke()
@@ -212,9 +193,29 @@ function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve
     dispatch(context, key)
     screen.draw()
   })
+
+  // Before anything is drawn: a key that is pressed on the first picture is a key already.
+  process.on('uncaughtException', crash)
+  process.on('unhandledRejection', crash)
+  void told.then(end)
+  process.on('SIGTSTP', suspend)
+  process.on('SIGCONT', comeBack)
+  // A terminal that is gone: there is nobody to show anything to.
+  stdin.on('end', () => end(129))
+  stdin.on('error', () => end(129))
+  stdout.on('error', () => end(129))
   stdin.setRawMode(true)
   stdin.on('data', chunk => parser.feed(chunk))
   stdin.resume()
+  const ink = render(<App store={store} screen={screen} />, {
+    alternateScreen: true,
+    incrementalRendering: true,
+    interactive: true,
+    exitOnCtrlC: false,
+    maxFps: 60,
+  })
+  ink.waitUntilExit().catch(crash)
+  // After Ink's own listener, which draws what was there in the new size.
   stdout.on('resize', () => {
     measure()
     repaint()
