@@ -10,13 +10,15 @@ fail() {
   exit 1
 }
 
-# Shows the end of a log when what wrote it has failed.
-show_end() {
-  tail -n "${2:-25}" "$1" >&2 || :
-  rm -f -- "$1"
-}
-
+# Makes packages, bundle and PgBouncer ready.
 set_up() {
+  # A signal ends the set-up, not only the command that it is at.
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  scratch=$(mktemp -d)
+  log=$scratch/log
+  trap 'rm -rf -- "$scratch"' EXIT
   # One set-up of a checkout at a time; whoever comes second finds it done.
   exec 9<"$root/package.json"
   if ! flock -n 9; then
@@ -25,43 +27,43 @@ set_up() {
   fi
   install_packages
   build_bundle
+  want_pgbouncer
   exec 9<&-
+  rm -rf -- "$scratch"
+  trap - EXIT HUP INT TERM
 }
 
 install_packages() {
-  local stamp=$root/node_modules/.pgvigil-installed wanted log cache=
+  local stamp=$root/node_modules/.pgvigil-installed wanted
   wanted=$(cd "$root" && cksum package.json package-lock.json)
   if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && [ -x "$node" ]; then return; fi
   if ! [ -x "$node" ] || ! [ "$root/node_modules/.package-lock.json" -nt "$root/package-lock.json" ]; then
     command -v npm >/dev/null || fail 'npm is not installed: pgvigil needs Node and npm to set itself up (on Debian: apt-get install nodejs npm).'
-    say 'Installing packages with npm ci; this takes a minute the first time...'
+    say 'Installing packages with npm; this takes a minute the first time...'
     rm -f -- "$stamp"
-    log=$(mktemp)
     # npm warns that the machine's Node is old: everything of ours runs on the checkout's own. Its cache needs a place to be.
-    if ! [ -w "${HOME:-/nonexistent}" ]; then
-      cache=$(mktemp -d)
-      export npm_config_cache=$cache
+    if ! [ -w "${HOME:-/nonexistent}" ]; then export npm_config_cache=$scratch/npm; fi
+    if ! npm_install ci && ! { grep -q 'code EUSAGE' "$log" && npm_install install --no-save; }; then
+      # npm says first what is wrong, and then how to use npm.
+      head -n 30 "$log" >&2
+      fail 'npm could not install the packages: see above.'
     fi
-    if ! (cd "$root" && npm ci --no-audit --no-fund --loglevel=error) >"$log" 2>&1 9<&- </dev/null; then
-      show_end "$log"
-      fail 'npm ci failed: see above.'
-    fi
-    rm -rf -- "$log" ${cache:+"$cache"}
-    [ -x "$node" ] || fail "npm ci ran no install scripts, so $node is missing: allow them (npm config set ignore-scripts false) and try again."
+    [ -x "$node" ] || fail "npm ran no install scripts, so $node is missing: allow them (npm config set ignore-scripts false) and try again."
   fi
   printf '%s\n' "$wanted" >"$stamp" 2>/dev/null || :
 }
 
+# A registry that lacks some packages for other systems makes lock files that `npm ci` (EUSAGE) refuses and `npm install` takes.
+npm_install() { (cd "$root" && npm "$@" --no-audit --no-fund --loglevel=error) >"$log" 2>&1 9<&- </dev/null; }
+
 build_bundle() {
-  local bundle=$root/dist/pgvigil.js log
+  local bundle=$root/dist/pgvigil.js
   if [ -f "$bundle" ] && [ -z "$(find "$root/src" "$root/build.mjs" "$root/package.json" -newer "$bundle" -print -quit)" ]; then return; fi
   say 'Building...'
-  log=$(mktemp)
   if ! (cd "$root" && "$node" build.mjs) >"$log" 2>&1 9<&- </dev/null; then
-    show_end "$log"
+    head -n 30 "$log" >&2
     fail 'The build failed: see above.'
   fi
-  rm -f -- "$log"
 }
 
 # Runs as root. Debian would start the service of a package it installs, and at each boot: neither is wanted of a demo.
@@ -79,13 +81,17 @@ trap "[ -z \"\$made\" ] || rm -f $policy" EXIT
 trap "exit 1" HUP INT TERM
 get="apt-get -q -o DPkg::Lock::Timeout=60 -o Acquire::http::Timeout=20 -o Acquire::Retries=1"
 ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || $get update
-$get install -y --no-install-recommends pgbouncer || { $get update && $get install -y --no-install-recommends pgbouncer; }
+get_it() { $get install -y --no-install-recommends pgbouncer; }
+if ! get_it; then
+  $get update
+  get_it
+fi
 update-rc.d pgbouncer disable >/dev/null 2>&1 || :
 '
 
 # PgBouncer comes from the system. Without it the lab runs all the same, so failing is no error; it is tried once an hour.
 want_pgbouncer() {
-  local as_root=() tried=$root/node_modules/.pgvigil-apt-tried log
+  local as_root=() tried=$root/node_modules/.pgvigil-apt-tried
   if PATH=$PATH:/usr/sbin:/usr/local/sbin command -v pgbouncer >/dev/null; then return; fi
   if ! command -v apt-get >/dev/null || [ -n "$(find "$tried" -mmin -60 2>/dev/null)" ]; then return; fi
   if [ "$(id -u)" != 0 ]; then
@@ -96,12 +102,9 @@ want_pgbouncer() {
     as_root=(sudo -n)
   fi
   say 'Installing PgBouncer with apt-get...'
-  log=$(mktemp)
-  if "${as_root[@]}" timeout 300 /bin/sh -c "$install_pgbouncer" >"$log" 2>&1 </dev/null; then
-    rm -f -- "$log"
-  else
+  if ! "${as_root[@]}" timeout --foreground 300 /bin/sh -c "$install_pgbouncer" >"$log" 2>&1 9<&- </dev/null; then
     touch "$tried" 2>/dev/null || :
-    show_end "$log" 3
+    tail -n 2 "$log" >&2
     say 'PgBouncer could not be installed: going on without it.'
   fi
 }
