@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path'
 import { withClient } from './client.ts'
 import { serverFolder } from './folder.ts'
 import { serverAccount } from './paths.ts'
-import { freePort, lastLines, startProcess } from './process.ts'
+import { freePort, startProcess, trouble } from './process.ts'
 
 export type PgbouncerOptions = {
   readonly dir: string
@@ -83,10 +83,10 @@ export async function startPgbouncer(options: PgbouncerOptions): Promise<Pgbounc
   const child = await startProcess({ command, args: [file], cwd: home, logFile, dropRoot: true })
   const deadline = Date.now() + 10_000
   while (!(await answers(port, admin))) {
-    if (!child.running()) throw new Error(`PgBouncer did not start: ${lastLines(child)}`)
+    if (!child.running()) throw new Error(`PgBouncer did not start: ${trouble(child)}`)
     if (Date.now() > deadline) {
       await child.end('SIGKILL')
-      throw new Error(`PgBouncer does not answer: ${lastLines(child)}`)
+      throw new Error(`PgBouncer does not answer: ${trouble(child)}`)
     }
     await new Promise(resolve => setTimeout(resolve, 30))
   }

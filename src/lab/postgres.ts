@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type PostgresVersion, postgresBinaries } from './binaries.ts'
 import { connect } from './client.ts'
 import { serverFolder } from './folder.ts'
-import { freePort, lastLines, runToEnd, type ServerProcess, startProcess } from './process.ts'
+import { freePort, runToEnd, type ServerProcess, startProcess, trouble } from './process.ts'
 
 export type { PostgresVersion } from './binaries.ts'
 export { startStandby } from './standby.ts'
@@ -50,7 +50,7 @@ export type PostgresServer = {
   readonly kill: () => Promise<void>
 }
 
-/** Makes a database cluster and starts it. Fails with the last lines of the server's log. */
+/** Makes a database cluster and starts it. Fails with what the server complained of. */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const { version, dir, name = `pg${version}`, settings = {}, hba, user = 'postgres' } = options
   const native = postgresBinaries(version, dir)
@@ -157,7 +157,7 @@ export function configure(dataDir: string, settings: Settings): void {
 async function answering(child: ServerProcess, port: number, user: string): Promise<void> {
   const deadline = Date.now() + 60_000
   for (;;) {
-    if (!child.running()) throw new Error(`PostgreSQL did not start: ${lastLines(child)}`)
+    if (!child.running()) throw new Error(`PostgreSQL did not start: ${trouble(child)}`)
     // A "no" about the role or from pg_hba.conf is an answer of a server that is up.
     const state = await connect({ port, user }).then(
       async client => {

@@ -70,16 +70,17 @@ export function startProcess({ command, args, cwd, logFile, dropRoot }: Command,
   })
 }
 
-/** Runs a command to its end; fails with the last lines it wrote. */
+/** Runs a command to its end; fails with what it complained of. */
 export async function runToEnd(command: Command): Promise<void> {
   const child = await startProcess(command, true)
   const result = await child.ended
-  if (result !== 0) throw new Error(`${command.command.split('/').pop()} failed (${result}): ${lastLines(child)}`)
+  if (result !== 0) throw new Error(`${command.command.split('/').pop()} failed (${result}): ${trouble(child)}`)
 }
 
-/** The last lines of its log, on one line, for an error message. */
-export function lastLines(child: ServerProcess): string {
-  return child.output().trim().split('\n').slice(-3).join(' | ')
+/** What went wrong, on one line: the first line of its log that speaks of an error, else the last ones. */
+export function trouble(child: ServerProcess): string {
+  const lines = child.output().trim().split('\n')
+  return lines.find(line => /\b(FATAL|PANIC|error|\w*Error):/.test(line)) ?? lines.slice(-3).join(' | ')
 }
 
 /** A port nobody listens on, on the loopback address, at this moment. */

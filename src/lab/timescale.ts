@@ -3,7 +3,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { nodeBinary, packageRoot } from './paths.ts'
-import { freePort, lastLines, startProcess } from './process.ts'
+import { freePort, startProcess, trouble } from './process.ts'
 
 export type TimescaleServer = {
   /** postgres://postgres@127.0.0.1:PORT/postgres: its only role and database. */
@@ -35,7 +35,7 @@ export async function startTimescale(options: {
   })
   const deadline = Date.now() + 60_000
   while (!/^ready$/m.test(child.output())) {
-    if (!child.running()) throw new Error(`TimescaleDB did not start: ${lastLines(child)}`)
+    if (!child.running()) throw new Error(`TimescaleDB did not start: ${trouble(child)}`)
     if (Date.now() > deadline) {
       await child.end('SIGKILL')
       throw new Error('TimescaleDB did not start within 60 s')
