@@ -2,7 +2,6 @@
 
 import {
   caller,
-  callerPlace,
   isIdle,
   isIdleInTransaction,
   lastingSeconds,
@@ -13,7 +12,7 @@ import {
   urgency,
 } from '../model/activity.ts'
 import { count, duration } from '../model/format.ts'
-import { drawable, drawableLines, is, raw, type Untrusted } from '../model/untrusted.ts'
+import { drawable, is, raw, type Untrusted } from '../model/untrusted.ts'
 import { activity, activityText } from '../sql/activity.ts'
 import { showClients, showServers } from '../sql/pgbouncer.ts'
 import { names, pulse } from '../sql/server.ts'
@@ -21,6 +20,7 @@ import { read, rowsOf } from '../store/selectors.ts'
 import type { State } from '../store/state.ts'
 import { type Column, type DetailLine, list, type Panel, type Selected, type Tone } from './panel.ts'
 import { ageNotice, behindOn, focusOf, noServer, notice, poolerNotices, restrictedNotice, withoutRows } from './sessions.ts'
+import { sqlBlock } from './sql-block.ts'
 
 /** A transaction may sit idle, and one may run, so long before it is worth a colour. Seconds. */
 const idleInTransactionWarning = 300
@@ -74,14 +74,26 @@ const seconds = (value: number | null) => (value === null ? '' : duration(value)
 
 const columns: readonly Column<Session>[] = [
   { title: 'PID', width: 8, tree: true, text: row => String(row.pid), sortBy: row => row.pid },
-  { title: 'USER', width: 7, text: row => nameOf(row.usename, row.usesysid) },
-  { title: 'DB', width: 7, text: row => nameOf(row.datname, row.datid) },
-  { title: 'CLIENT', width: 13, text: row => drawable(caller(row)), tone: row => (row.pooler !== null ? 'accent' : undefined) },
-  { title: 'ADDR', width: 21, from: 150, text: row => drawable(callerPlace(row)) },
-  { title: 'POOLER', width: 14, from: 170, text: row => (row.pooler === null ? '' : drawable(row.pooler)) },
+  { title: 'USER', width: 7, wide: 14, text: row => nameOf(row.usename, row.usesysid) },
+  { title: 'DB', width: 7, wide: 14, text: row => nameOf(row.datname, row.datid) },
+  {
+    title: 'CLIENT',
+    width: 13,
+    wide: 30,
+    text: row => drawable(caller(row)),
+    tone: row => (row.pooler !== null ? 'accent' : undefined),
+  },
+  { title: 'POOLER', width: 14, wide: 22, from: 170, text: row => (row.pooler === null ? '' : drawable(row.pooler)) },
   { title: 'STATE', width: 10, text: row => drawable(stateWord(row)), tone: stateTone },
-  { title: 'WAIT', width: 6, text: row => drawable(waits(row)), tone: waitTone },
-  { title: 'EVENT', width: 14, from: 100, text: row => (waits(row) === null ? '' : drawable(row.wait_event)), tone: waitTone },
+  { title: 'WAIT', width: 7, text: row => drawable(waits(row)), tone: waitTone },
+  {
+    title: 'EVENT',
+    width: 14,
+    wide: 22,
+    from: 100,
+    text: row => (waits(row) === null ? '' : drawable(row.wait_event)),
+    tone: waitTone,
+  },
   {
     title: 'TIME',
     width: 6,
@@ -144,7 +156,7 @@ function detail(row: Session, state: State): readonly DetailLine[] {
   ]
   const shown = lines.filter(line => 'title' in line || line.value !== '')
   const query = fullText(row, state)
-  return query === null ? shown : [...shown, { title: 'query', block: drawableLines(query) }]
+  return query === null ? shown : [...shown, { title: 'query', block: sqlBlock(query) }]
 }
 
 function pooledLines(row: Session): readonly DetailLine[] {
@@ -186,7 +198,7 @@ const sections = {
 export const activityList = list<Session>({
   id: 'activity',
   title: 'Activity',
-  needs: [activity, names, showServers, showClients, activityText],
+  needs: [activity, pulse, names, showServers, showClients, activityText],
   select,
   columns,
   rowId: row => String(row.pid),

@@ -3,7 +3,7 @@
 import { caller, isIdleInTransaction, namesByOid, stateWord } from '../model/activity.ts'
 import { duration } from '../model/format.ts'
 import { type LockWait, lockForest, nodeId, objectWords } from '../model/locks.ts'
-import { drawable, drawableLines, is, raw } from '../model/untrusted.ts'
+import { drawable, is, raw } from '../model/untrusted.ts'
 import { locks } from '../sql/locks.ts'
 import { showClients, showServers } from '../sql/pgbouncer.ts'
 import { names, pulse } from '../sql/server.ts'
@@ -12,6 +12,7 @@ import type { State } from '../store/state.ts'
 import { fullText, nameOf } from './activity.ts'
 import { type Column, type DetailLine, list, type Panel, type Selected, type Tone } from './panel.ts'
 import { ageNotice, behindOn, focusOf, noServer, notice, restrictedNotice, withoutRows } from './sessions.ts'
+import { sqlBlock } from './sql-block.ts'
 
 /** A wait that a person should look at. Seconds. */
 const longWait = 30
@@ -99,10 +100,10 @@ const columns: readonly Column<LockWait>[] = [
     descending: true,
     tone: row => ((row.waitSeconds ?? 0) > longWait ? 'warning' : undefined),
   },
-  { title: 'MODE', width: 8, text: shortMode },
-  { title: 'OBJECT', width: 12, text: objectText },
-  { title: 'USER/APP', width: 9, text: who },
-  { title: 'DB', width: 10, from: 120, text: row => nameOf(row.datname, row.datid) },
+  { title: 'MODE', width: 8, wide: 15, text: shortMode },
+  { title: 'OBJECT', width: 12, wide: 30, text: objectText },
+  { title: 'USER/APP', width: 9, wide: 24, text: who },
+  { title: 'DB', width: 10, wide: 14, from: 120, text: row => nameOf(row.datname, row.datid) },
   { title: 'STATE', width: 9, text: stateText, tone: stateTone },
   {
     title: 'XACT',
@@ -163,7 +164,7 @@ function detail(row: LockWait, state: State): readonly DetailLine[] {
   ]
   const shown = lines.filter(line => line.value !== '')
   const query = fullText(row, state)
-  return query === null || raw(query) === '' ? shown : [...shown, { title: 'query', block: drawableLines(query) }]
+  return query === null || raw(query) === '' ? shown : [...shown, { title: 'query', block: sqlBlock(query) }]
 }
 
 const sessionsWord = (count: number) => `${count} ${count === 1 ? 'session' : 'sessions'}`
@@ -178,7 +179,7 @@ function pooledRow(row: LockWait, behind: ReturnType<ReturnType<typeof behindOn>
 export const locksList = list<LockWait>({
   id: 'locks',
   title: 'Locks',
-  needs: [locks, names, showServers, showClients],
+  needs: [locks, pulse, names, showServers, showClients],
   select,
   columns,
   rowId: row => nodeId(row.pid, row.gid),

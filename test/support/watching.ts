@@ -35,8 +35,10 @@ export function watching(servers: readonly Watched[], lists: readonly AnyList[],
     servers: targets,
     receive: event => receive(store, event),
     wanted: id => {
-      const kind = store.getState().servers[id]?.kind
-      return queries.filter(query => query.on === kind).map(query => ({ query, params: [] }))
+      const { servers, settings } = store.getState()
+      // Nothing is selected here, so what is asked of a selected row is not asked.
+      const asked = queries.filter(query => query.on === servers[id]?.kind && !query.params?.includes('selectedPid'))
+      return asked.map(query => ({ query, params: (query.params ?? []).map(() => settings.queryBytes) }))
     },
     rows: (id, query) => store.getState().servers[id]?.readings[query]?.sample?.rows ?? [],
     intervalMs: () => intervalMs,
