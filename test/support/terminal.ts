@@ -13,6 +13,8 @@ export type Terminal = {
   write(keys: string): void
   /** The lines in view, blanks at their ends cut off. */
   screen(): string[]
+  /** The first line whose first cell has this background (of the sixteen colours, 6 is cyan); null when none has. */
+  lineOn(background: number): string | null
   /** Resolves with the match when the screen (its lines joined by LF) shows it. Fails with the screen after `ms`, 10 s unless said otherwise. */
   waitFor(wanted: string | RegExp, ms?: number): Promise<RegExpExecArray>
   /** As waitFor, for anything that can be told from the screen or from elsewhere; asked again after each output and every 25 ms. */
@@ -85,6 +87,17 @@ export function start(command: string, args: readonly string[], options: StartOp
     screen: () => {
       const { active } = emulator.buffer
       return Array.from({ length: emulator.rows }, (_, row) => active.getLine(active.baseY + row)?.translateToString(true) ?? '')
+    },
+    lineOn: background => {
+      const { active } = emulator.buffer
+      const row = terminal.screen().findIndex(
+        (_, i) =>
+          active
+            .getLine(active.baseY + i)
+            ?.getCell(0)
+            ?.getBgColor() === background,
+      )
+      return row < 0 ? null : terminal.screen()[row]!
     },
     waitFor: (wanted, ms) => {
       const pattern = typeof wanted === 'string' ? new RegExp(escaped(wanted)) : wanted
