@@ -7,6 +7,7 @@ import { drawable } from '../model/untrusted.ts'
 import { linkOf, picture } from '../store/selectors.ts'
 import type { ServerState, State } from '../store/state.ts'
 import { membersOf } from './members.ts'
+import { restrictedNotice } from './sessions.ts'
 import { poolerFigures, postgresFigures } from './summary.ts'
 
 export type Finding = { readonly level: 'critical' | 'warning'; readonly say: string }
@@ -61,12 +62,8 @@ function postgresFindings(state: State, server: ServerState, name: string): read
       say: `${name}: the oldest transaction is open for ${duration(f.oldestTransactionSeconds)}; 1 shows it`,
     })
   }
-  if (f.restricted) {
-    found.push({
-      level: 'warning',
-      say: `${name}: ${f.restricted} sessions restricted; remedy: GRANT pg_monitor TO ${drawable(server.user)};`,
-    })
-  }
+  const restricted = restrictedNotice(f.restricted ?? 0, server)
+  if (restricted) found.push({ level: 'warning', say: `${name}: ${restricted}` })
   return found
 }
 
