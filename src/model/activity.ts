@@ -169,7 +169,7 @@ export function callerName(session: Caller): string {
 }
 
 /** Where the application really is: "10.0.0.7:45946", "[::1]:45946", "local" over a Unix socket, '' when not to be seen. Not drawable. */
-export function callerPlace(session: Caller): string {
+function callerPlace(session: Caller): string {
   const { addr, port } = session.pooledClient ?? { addr: session.client_addr, port: session.client_port }
   if (session.pooler !== null && session.pooledClient === null) return ''
   if (port === -1 || is(addr, 'unix')) return 'local'
