@@ -3,6 +3,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import pkg from '../package.json' with { type: 'json' }
 import { buildConfig, type CliOptions, type Config } from './config/config.ts'
+import { drawable } from './model/untrusted.ts'
 
 // The arguments may hold a password, and everybody on this machine can read them: ps shows the title instead.
 process.title = 'pgvigil'
@@ -42,7 +43,7 @@ function program(): Command {
       const config = configOf(conninfo, given)
       const { panelNamed } = await import('./panels/index.ts')
       const panel = panelNamed(config.panel)
-      if (!panel) refuse(`there is no pane ${shown(config.panel)}`)
+      if (!panel) refuse(`there is no pane "${drawable(config.panel).slice(0, 40)}"`)
       process.exit(await runTop(config, panel.id))
     })
 
@@ -86,17 +87,18 @@ function configOf(conninfo: readonly string[], given: Partial<Given>): Config {
 
 /** One sentence, exit code 2, nothing on stdout. */
 function refuse(sentence: string): never {
-  process.stderr.write(`${sentence.startsWith('pgvigil') ? '' : 'pgvigil: '}${sentence}\n`)
+  process.stderr.write(`${sentence.startsWith('pgvigil') ? '' : 'pgvigil: '}${drawable(sentence)}\n`)
   process.exit(2)
-}
-
-function shown(text: string | null): string {
-  return `"${(text ?? '').replace(/[^\x20-\x7e]/g, '?').slice(0, 40)}"`
 }
 
 try {
   await program().parseAsync()
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error
-  if (error.exitCode !== 0) refuse(`${error.message.replace(/^error: /, '').split('\n')[0]}; pgvigil --help tells what there is`)
+  // What was given after an unknown --option= may be a password; the quote that ends the name is kept.
+  const said = error.message
+    .replace(/^error: /, '')
+    .replace(/^(unknown option '[^=]*)=.*'/s, "$1'")
+    .split('\n')[0]
+  if (error.exitCode !== 0) refuse(`${said}; pgvigil --help tells what there is`)
 }

@@ -8,7 +8,7 @@ import { arrange } from './panels/arrange.ts'
 import { panels } from './panels/index.ts'
 import type { Absence, AnyList, AnyRow, Panel } from './panels/panel.ts'
 import { wantedByLists } from './panels/wanted.ts'
-import { idsOf, linkOf } from './store/selectors.ts'
+import { dataAgeMs, idsOf, linkOf } from './store/selectors.ts'
 import type { ServerState, State } from './store/state.ts'
 import { freshListView, type Store } from './store/store.ts'
 import * as update from './store/updates.ts'
@@ -117,37 +117,34 @@ function isSettled(server: ServerState, wants: ReturnType<typeof wantedByLists>)
   })
 }
 
-/** Rows of a list over all its servers, and why there are none. */
-function rowsOfList(state: State, panel: Panel, list: AnyList): { rows: readonly AnyRow[]; unavailable: Absence | null } {
-  if (panel.scope === 'cluster') return absent(state, panel, list.select(state))
+type Part = { readonly id: string | null; readonly rows: readonly AnyRow[]; readonly unavailable: Absence | null }
+
+/** A list's rows, and why there are none: of the whole cluster (`id` null), or apart for each server where a pane shows one. */
+function partsOfList(state: State, panel: Panel, list: AnyList): readonly Part[] {
+  if (panel.scope === 'cluster') return [absent(state, panel, list.select(state), null)]
   const ids = idsOf(state, 'postgres')
-  if (ids.length === 0)
-    return { rows: [], unavailable: { reason: 'no PostgreSQL server is watched', remedy: 'name one: pgvigil CONNINFO' } }
-  const parts = ids.map(id => absent(state, panel, list.select(focusedOn(state, id)), id))
-  const rows = parts.flatMap(part => part.rows)
-  return { rows, unavailable: rows.length > 0 ? null : (parts.find(part => part.unavailable)?.unavailable ?? null) }
+  if (ids.length > 0) return ids.map(id => absent(state, panel, list.select(focusedOn(state, id)), id))
+  return [
+    { id: null, rows: [], unavailable: { reason: 'no PostgreSQL server is watched', remedy: 'name one: pgvigil CONNINFO' } },
+  ]
 }
 
-function absent(
-  state: State,
-  panel: Panel,
-  selected: ReturnType<AnyList['select']>,
-  id?: string,
-): { rows: readonly AnyRow[]; unavailable: Absence | null } {
-  if (selected.unavailable) return { rows: selected.rows, unavailable: selected.unavailable }
-  if (!selected.waiting) return { rows: selected.rows, unavailable: null }
+function absent(state: State, panel: Panel, selected: ReturnType<AnyList['select']>, id: string | null): Part {
+  const { rows, unavailable, waiting } = selected
+  if (unavailable) return { id, rows, unavailable: { reason: unavailable.reason, remedy: unavailable.remedy } }
+  if (!waiting) return { id, rows, unavailable: null }
   const down = (id ? [id] : state.order).map(other => state.servers[other]!).find(server => server.link.state !== 'up')
   const reason = down
     ? `${drawable(down.id)} is ${down.link.word}${down.link.why ? `: ${down.link.why}` : ''}`
     : `no answer in time for ${panel.title}`
-  return { rows: selected.rows, unavailable: { reason, remedy: 'see to the server, then look again' } }
+  return { id, rows, unavailable: { reason, remedy: 'see to the server, then look again' } }
 }
 
 function focusedOn(state: State, focus: string): State {
   return { ...state, view: { ...state.view, focus } }
 }
 
-/** design of the document: see README, "snapshot --json". */
+/** The contract with scripts: what README says of snapshot. */
 export function jsonDocument(state: State, plan: Pick<Plan, 'lists' | 'count'>): string {
   const document = {
     format: 1,
@@ -157,7 +154,9 @@ export function jsonDocument(state: State, plan: Pick<Plan, 'lists' | 'count'>):
     servers: state.order.map(id => serverEntry(state, state.servers[id]!)),
     panels: Object.fromEntries(
       plan.lists.map(({ panel, list }) => {
-        const { rows, unavailable } = rowsOfList(state, panel, list)
+        const parts = partsOfList(state, panel, list)
+        const rows = parts.flatMap(part => part.rows)
+        const unavailable = rows.length > 0 ? null : (parts.find(part => part.unavailable)?.unavailable ?? null)
         return [list.id, { unavailable, rows }]
       }),
     ),
@@ -167,12 +166,15 @@ export function jsonDocument(state: State, plan: Pick<Plan, 'lists' | 'count'>):
 
 function serverEntry(state: State, server: ServerState) {
   const link = linkOf(server, state.now, state.settings.intervalMs)
+  const ageMs = dataAgeMs(server, state.now)
   return {
     id: server.id,
     kind: server.kind,
     role: server.role,
     link: link.state,
     error: link.state === 'up' ? null : link.why,
+    // Rows of a server that is not up are as old as this; null: it has never answered.
+    dataAgeSeconds: ageMs === null ? null : ageMs / 1000,
     version: server.facts?.versionText ?? (null as Untrusted | null),
   }
 }
@@ -181,10 +183,14 @@ function textDocument(state: State, plan: Plan): string {
   const columns = process.stdout.columns || 160
   const lines = headerLines(state, columns).map(plain)
   for (const { panel, list } of plan.lists) {
-    const { rows, unavailable } = rowsOfList(state, panel, list)
-    lines.push('', `${panel.title}: ${list.title}`)
-    if (rows.length > 0) lines.push(...tableLines(list, arrange(list, rows, freshListView, false), columns).map(plain))
-    else lines.push(unavailable ? `  ${unavailable.reason}; ${unavailable.remedy}` : `  ${list.empty}`)
+    for (const { id, rows, unavailable } of partsOfList(state, panel, list)) {
+      lines.push(
+        '',
+        [panel.title, ...(list.title === panel.title ? [] : [list.title]), ...(id ? [`@ ${drawable(id)}`] : [])].join(' '),
+      )
+      if (rows.length > 0) lines.push(...tableLines(list, arrange(list, rows, freshListView, false), columns).map(plain))
+      else lines.push(unavailable ? `  ${unavailable.reason}; ${unavailable.remedy}` : `  ${list.empty}`)
+    }
   }
   return lines.map(line => (state.settings.ascii ? asciiOnly(line) : line).trimEnd()).join('\n')
 }
