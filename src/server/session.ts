@@ -81,8 +81,8 @@ export async function openSession(target: Target, deadlineMs: number, statementM
         close()
         throw new ReadError('silent', `no answer within ${(deadline / 1000).toFixed(1)} s`, null)
       }
-      const { code = null, severity, message } = error as { code?: string; severity?: string; message: string }
-      if (severity === 'ERROR') throw new ReadError('refused', message, code)
+      const { code = null, message } = error as { code?: string; message: string }
+      if (isRefusal(error)) throw new ReadError('refused', message, code)
       close()
       throw new ReadError('lost', lastWord?.message ?? message, lastWord?.code ?? code)
     }
@@ -121,6 +121,16 @@ export async function openSession(target: Target, deadlineMs: number, statementM
     }
   }
   return session
+}
+
+/**
+ * A server's error after which the session goes on. The severity is in the server's language (lc_messages: FEHLER, ERREUR), so what ends a session
+ * is told by SQLSTATE where it is no English word; PgBouncer, always English, gives all its errors one class.
+ */
+export function isRefusal(error: unknown): boolean {
+  const { severity, code = '' } = error as { severity?: string; code?: string }
+  if (severity === undefined || severity === 'FATAL' || severity === 'PANIC') return false
+  return severity === 'ERROR' || !/^(57P|08|25P03|25P04)/.test(code)
 }
 
 /** Without values the simple protocol is used: the only one that PgBouncer's console understands. */
