@@ -75,7 +75,8 @@ function belongs(
   const namesHere = named.some(endpoint => endpoint.id === here.id)
   if (named.length > 0 && !namesHere) return false
   if (backend.client_port === null) return namesHere
-  if (unix) return backend.client_port === -1 && (namesHere || server.port === here.port)
+  // Reached through a tunnel our server has another port than the pooler knows; then the pid must do where no other server is watched.
+  if (unix) return backend.client_port === -1 && (namesHere || server.port === here.port || known.length === 1)
   if (backend.client_port < 0) return false
   if (backend.client_port === server.local_port) return true
   // Behind address translation both the address and the port differ from what the pooler sees as its own.

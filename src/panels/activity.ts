@@ -156,7 +156,7 @@ function detail(row: Session, state: State): readonly DetailLine[] {
   ]
   const shown = lines.filter(line => 'title' in line || line.value !== '')
   const query = fullText(row, state)
-  return query === null ? shown : [...shown, { title: 'query', block: sqlBlock(query) }]
+  return query === null || raw(query) === '' ? shown : [...shown, { title: 'query', block: sqlBlock(query) }]
 }
 
 function pooledLines(row: Session): readonly DetailLine[] {

@@ -291,7 +291,7 @@ describe.each([13, 16, 18] as const)('PostgreSQL %i', (version: PostgresVersion)
       const rows = await forest(1, restricted)
       expect(find(rows, a.pid)).toMatchObject({ restricted: true, state: null, blocksCount: 1, usename: 'postgres' })
       expect(find(rows, b.pid)).toMatchObject({ restricted: true, locktype: 'transactionid', blockedBy: [a.pid] })
-      expect(locksList.select(restricted.state()).notice).toMatch(/restricted: GRANT pg_monitor TO dba;/)
+      expect(locksList.select(restricted.state()).notice).toMatch(/restricted: GRANT pg_monitor TO plain;/)
     } finally {
       restricted.stop()
     }

@@ -25,7 +25,14 @@ export function watching(servers: readonly Watched[], lists: readonly AnyList[],
   const timescaleId = targets.find(({ kind }) => kind === 'postgres')?.id ?? null
   const store = createAppStore(
     stateOf(
-      targets.map(({ id, kind }) => ({ id, kind, lastAnswerAt: null })),
+      targets.map(({ id, kind, target: { hosts, user } }) => ({
+        id,
+        kind,
+        lastAnswerAt: null,
+        host: hosts[0].host,
+        port: hosts[0].port,
+        user,
+      })),
       Date.now(),
       { intervalMs, timescaleId },
     ),
