@@ -148,33 +148,23 @@ function depths(
   nodes: readonly ForestNode[],
   edges: readonly Int32Array[],
   waiters: ReturnType<typeof reversed>,
-  { members }: Components,
+  { of, members }: Components,
 ): { depth: Int32Array; tops: readonly number[] } {
   const depth = new Int32Array(nodes.length).fill(-1)
-  const spread = (from: readonly number[]) => {
-    for (const top of from) depth[top] = 0
-    const queue = [...from]
-    for (let head = 0; head < queue.length; head++) {
-      const v = queue[head]!
-      for (let i = waiters.start[v]!; i < waiters.start[v + 1]!; i++) {
-        const w = waiters.list[i]!
-        if (depth[w]! >= 0) continue
-        depth[w] = depth[v]! + 1
-        queue.push(w)
-      }
+  // Nodes, and rings, that wait for nobody outside: from them all others are reached.
+  const tops = members
+    .filter((ring, c) => ring.every(v => edges[v]!.every(blocker => of[blocker] === c)))
+    .map(ring => ring.reduce((a, b) => (nodes[b]!.pid < nodes[a]!.pid ? b : a)))
+  for (const top of tops) depth[top] = 0
+  const queue = [...tops]
+  for (let head = 0; head < queue.length; head++) {
+    const v = queue[head]!
+    for (let i = waiters.start[v]!; i < waiters.start[v + 1]!; i++) {
+      const w = waiters.list[i]!
+      if (depth[w]! >= 0) continue
+      depth[w] = depth[v]! + 1
+      queue.push(w)
     }
-  }
-  const tops = nodes
-    .keys()
-    .filter(v => edges[v]!.length === 0)
-    .toArray()
-  spread(tops)
-  // What no root reaches waits for a ring; rings that wait for nobody outside have the lowest numbers of what is left.
-  for (const ring of members) {
-    const top = ring.reduce((a, b) => (nodes[b]!.pid < nodes[a]!.pid ? b : a))
-    if (depth[top]! >= 0) continue
-    tops.push(top)
-    spread([top])
   }
   return { depth, tops }
 }
