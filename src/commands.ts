@@ -206,13 +206,17 @@ export const commands: readonly Command[] = [
     label: 'Copy',
     help: 'Copies the query or name to your clipboard, through SSH too.',
     enabled: state => selectedRow(state) !== null || 'there is no row',
-    run: ({ store, copy }) => {
-      const chosen = selectedRow(store.getState())
+    run: ({ store, copy, poke }) => {
+      const state = store.getState()
+      const chosen = selectedRow(state)
       if (!chosen) return
       const { list, item } = chosen
-      const text = list.copy?.(item.row) ?? list.columns.map(column => column.text(item.row)).join('\t')
-      copy(text)
-      update.say(store, `copied: ${drawable(text)}`)
+      const copied = list.copy?.(item.row, state) ?? list.columns.map(column => column.text(item.row)).join('\t')
+      copy(typeof copied === 'string' ? copied : copied.cut)
+      update.changeList(store, list.id, { selectedId: item.id })
+      poke()
+      if (typeof copied === 'string') update.say(store, `copied: ${drawable(copied)}`)
+      else update.say(store, 'copied its beginning; y again copies the whole query', 'warning')
     },
   },
   {

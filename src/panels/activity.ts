@@ -19,7 +19,17 @@ import { names, pulse } from '../sql/server.ts'
 import { read, rowsOf } from '../store/selectors.ts'
 import type { State } from '../store/state.ts'
 import { type Column, type DetailLine, list, type Panel, type Selected, type Tone } from './panel.ts'
-import { ageNotice, behindOn, focusOf, noServer, notice, poolerNotices, restrictedNotice, withoutRows } from './sessions.ts'
+import {
+  ageNotice,
+  behindOn,
+  focusOf,
+  noServer,
+  notice,
+  poolerNotices,
+  restrictedNotice,
+  sessionId,
+  withoutRows,
+} from './sessions.ts'
 import { sqlBlock } from './sql-block.ts'
 
 /** A transaction may sit idle, and one may run, so long before it is worth a colour. Seconds. */
@@ -189,6 +199,14 @@ export function fullText(
   return same ? full.query : row.query
 }
 
+/** The query as it is copied: whole where it is short enough for the list or has been read whole. */
+export function copiedQuery(row: Parameters<typeof fullText>[0], state: State): string | { readonly cut: string } {
+  const query = fullText(row, state)
+  if (query === null) return ''
+  const mayBeCut = query === row.query && Buffer.byteLength(raw(query)) > state.settings.queryBytes - 4
+  return mayBeCut ? { cut: raw(query) } : raw(query)
+}
+
 const sections = {
   client: { order: 0, title: '' },
   walsender: { order: 1, title: 'walsenders' },
@@ -201,13 +219,14 @@ export const activityList = list<Session>({
   needs: [activity, pulse, names, showServers, showClients, activityText],
   select,
   columns,
-  rowId: row => String(row.pid),
+  rowId: row => sessionId(row.pid, row.backend_start),
+  treeId: row => String(row.pid),
   sort: { column: 'TIME', descending: true },
   group: row => sections[row.kind],
   parentId: row => (row.leader_pid === null ? null : String(row.leader_pid)),
   detail,
   empty: 'no sessions',
-  copy: row => (row.query === null ? '' : raw(row.query)),
+  copy: copiedQuery,
   idle: isIdle,
   rowTone: row => (row.kind === 'background' || row.own ? 'dim' : undefined),
 })

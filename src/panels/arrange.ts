@@ -80,11 +80,12 @@ function flat(list: AnyList, rows: readonly AnyRow[]): readonly Item[] {
 const deepestStem = 40
 
 function branches(list: AnyList, rows: readonly AnyRow[]): readonly Item[] {
-  const present = new Set(rows.map(list.rowId))
+  const nodeId = list.treeId ?? list.rowId
+  const present = new Set(rows.map(nodeId))
   const children = new Map<string | null, AnyRow[]>()
   for (const row of rows) {
     const parent = list.parentId?.(row) ?? null
-    const under = parent !== null && present.has(parent) && parent !== list.rowId(row) ? parent : null
+    const under = parent !== null && present.has(parent) && parent !== nodeId(row) ? parent : null
     const siblings = children.get(under)
     if (siblings) siblings.push(row)
     else children.set(under, [row])
@@ -107,13 +108,13 @@ function branches(list: AnyList, rows: readonly AnyRow[]): readonly Item[] {
   }
   push(null, '')
   for (let next = waiting.pop(); next; next = waiting.pop()) {
-    const id = list.rowId(next.row)
+    const id = nodeId(next.row)
     if (seen.has(id)) continue
     seen.add(id)
-    items.push({ id, row: next.row, branch: next.branch })
+    items.push({ id: list.rowId(next.row), row: next.row, branch: next.branch })
     push(id, next.stem)
   }
   // Rows that hang under each other in a ring have no root: they still have to be seen.
-  for (const row of rows) if (!seen.has(list.rowId(row))) items.push({ id: list.rowId(row), row, branch: '' })
+  for (const row of rows) if (!seen.has(nodeId(row))) items.push({ id: list.rowId(row), row, branch: '' })
   return items
 }

@@ -4,14 +4,15 @@ import { caller, isIdleInTransaction, namesByOid, stateWord } from '../model/act
 import { duration } from '../model/format.ts'
 import { type LockWait, lockForest, nodeId, objectWords } from '../model/locks.ts'
 import { drawable, is, raw } from '../model/untrusted.ts'
+import { activityText } from '../sql/activity.ts'
 import { locks } from '../sql/locks.ts'
 import { showClients, showServers } from '../sql/pgbouncer.ts'
 import { names, pulse } from '../sql/server.ts'
 import { read, rowsOf } from '../store/selectors.ts'
 import type { State } from '../store/state.ts'
-import { fullText, nameOf } from './activity.ts'
+import { copiedQuery, fullText, nameOf } from './activity.ts'
 import { type Column, type DetailLine, list, type Panel, type Selected, type Tone } from './panel.ts'
-import { ageNotice, behindOn, focusOf, noServer, notice, restrictedNotice, withoutRows } from './sessions.ts'
+import { ageNotice, behindOn, focusOf, noServer, notice, restrictedNotice, sessionId, withoutRows } from './sessions.ts'
 import { sqlBlock } from './sql-block.ts'
 
 /** A wait that a person should look at. Seconds. */
@@ -179,15 +180,16 @@ function pooledRow(row: LockWait, behind: ReturnType<ReturnType<typeof behindOn>
 export const locksList = list<LockWait>({
   id: 'locks',
   title: 'Locks',
-  needs: [locks, pulse, names, showServers, showClients],
+  needs: [locks, pulse, names, showServers, showClients, activityText],
   select,
   columns,
-  rowId: row => nodeId(row.pid, row.gid),
+  rowId: row => (row.gid === null ? sessionId(row.pid, row.backend_start) : nodeId(0, row.gid)),
+  treeId: row => nodeId(row.pid, row.gid),
   sort: { column: 'BLOCKS', descending: true },
   parentId: row => (row.parentPid === null ? null : nodeId(row.parentPid, row.parentGid)),
   detail,
   empty: 'nobody waits for a lock',
-  copy: row => (row.gid !== null ? raw(row.gid) : row.query === null ? '' : raw(row.query)),
+  copy: (row, state) => (row.gid !== null ? raw(row.gid) : copiedQuery(row, state)),
 })
 
 export const locksPanel: Panel = { id: 'locks', key: '2', title: 'Locks', scope: 'server', lists: [locksList] }

@@ -53,17 +53,20 @@ export type ListSpec<Row> = {
   readonly needs: readonly Query[]
   readonly select: (state: State) => Selected<Row>
   readonly columns: readonly Column<Row>[]
+  /** What a row is, whatever becomes of it: selection and tags hold to this. A pid alone is none, it is given to another session later. */
   readonly rowId: (row: Row) => string
   readonly sort: { readonly column: string; readonly descending: boolean }
   /** Sections: rows of a smaller group number stand above, under the group's title; '' draws no title. */
   readonly group?: (row: Row) => { readonly order: number; readonly title: string }
-  /** The row this one hangs under; null for a root. Siblings follow the sort. */
+  /** The row this one hangs under, by its treeId; null for a root. Siblings follow the sort. */
   readonly parentId?: (row: Row) => string | null
+  /** What rows name their parent by, where that is not the rowId. */
+  readonly treeId?: (row: Row) => string
   readonly detail?: (row: Row, state: State) => readonly DetailLine[]
   /** What to draw when there are no rows and nothing is wrong. */
   readonly empty: string
-  /** What `y` copies: raw text (a query, a name). */
-  readonly copy?: (row: Row) => string
+  /** What `y` copies: raw text (a query, a name); as `cut` when only its beginning is there until the row is selected. */
+  readonly copy?: (row: Row, state: State) => string | { readonly cut: string }
   /** Rows that `i` hides. */
   readonly idle?: (row: Row) => boolean
   /** A row's tone as a whole (dim for background processes). */

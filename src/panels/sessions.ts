@@ -2,7 +2,7 @@
 
 import { behindBackends, type PoolerEnds } from '../model/behind.ts'
 import { ageMs } from '../model/format.ts'
-import { drawable } from '../model/untrusted.ts'
+import { drawable, raw, type Untrusted } from '../model/untrusted.ts'
 import { showClients, showServers } from '../sql/pgbouncer.ts'
 import { idsOf, picture, read } from '../store/selectors.ts'
 import type { Reading, ServerState, State } from '../store/state.ts'
@@ -12,6 +12,11 @@ import type { Absence, Selected } from './panel.ts'
 export function focusOf(state: State): ServerState | null {
   const id = state.view.focus ?? idsOf(state, 'postgres')[0]
   return (id === undefined ? undefined : picture(state).servers[id]) ?? null
+}
+
+/** One session and no later one of the same pid. Where the role may not see when it began, the pid has to do. */
+export function sessionId(pid: number, backend_start: Untrusted | null): string {
+  return backend_start === null ? String(pid) : `${pid} ${raw(backend_start)}`
 }
 
 export const noServer: Absence = { reason: 'no PostgreSQL server was given', remedy: 'pgvigil CONNINFO' }

@@ -6,7 +6,7 @@ import { receiver } from '../sql/replication.ts'
 import { counters, pulse } from '../sql/server.ts'
 import type { State, Want } from '../store/state.ts'
 import type { AnyList } from './panel.ts'
-import { listOf, panelOf, selectedRow } from './shown.ts'
+import { listOf, panelOf, selectedRow, viewOf } from './shown.ts'
 
 const always = { postgres: [pulse, counters, receiver], pgbouncer: [showPools, showDatabases, showStats, showState] }
 
@@ -39,9 +39,10 @@ function wanted(state: State, serverId: string, lists: readonly AnyList[], inFoc
   return wants
 }
 
-/** The pid of the row whose detail is open. */
+/** The pid of the row that the user has chosen in a list of sessions: its whole query is wanted, for the detail and for copying. */
 function selectedPid(state: State): number | null {
-  if (!state.view.detail || listOf(state).id !== 'activity') return null
+  const list = listOf(state)
+  if (viewOf(state, list).selectedId === null || !list.needs.some(query => query.params?.includes('selectedPid'))) return null
   const pid = selectedRow(state)?.item.row.pid
-  return typeof pid === 'number' ? pid : null
+  return typeof pid === 'number' && pid > 0 ? pid : null
 }

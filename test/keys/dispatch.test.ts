@@ -84,6 +84,8 @@ beforeEach(() => {
 const state = (): State => store.getState()
 const view = () => viewOf(state(), listOf(state()))
 const shown = () => arrangedRows(state(), listOf(state())).items.map(item => Number(item.row.pid))
+/** A session's row id begins with its pid. */
+const pidOf = (id: string) => Number.parseInt(id, 10)
 const cursor = () => selectedRow(state())?.item.row.pid
 const message = () => state().view.message?.text
 
@@ -198,7 +200,7 @@ describe('the selection is of a row, not of a place', () => {
 describe('tags', () => {
   test('Space tags and moves on, tags again takes it away, U takes all', () => {
     press('Space', 'Space')
-    expect([view().tagged, cursor()]).toEqual([['30', '20'].map(String), 10])
+    expect([view().tagged.map(pidOf), cursor()]).toEqual([[30, 20], 10])
     press('k', 'Space')
     expect(view().tagged).toHaveLength(1)
     press('U')

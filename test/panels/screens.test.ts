@@ -13,6 +13,7 @@ import { type Line, paint, plain } from '../../src/ui/spans.ts'
 import { goldenLeftOver, goldenText, goldenTrouble } from '../support/golden.ts'
 import { type Condition, scene } from '../support/scene.ts'
 import type { Words } from '../support/scene-rows.ts'
+import { start } from '../support/scene-rows.ts'
 import { noon, stateOf } from '../support/state.ts'
 
 const conditions: readonly Condition[] = ['normal', 'empty', 'unavailable', 'stale']
@@ -60,7 +61,7 @@ const golden: readonly Golden[] = [
     name: 'filter-tags-hold-80x24',
     state: () => {
       const state = scene('normal', 'activity', 80, 24)
-      const perList = { activity: { ...freshListView, filter: 'check', tagged: ['7301'], selectedId: '7302' } }
+      const perList = { activity: { ...freshListView, filter: 'check', tagged: [`7301 ${start}`], selectedId: `7302 ${start}` } }
       const held = { at: noon - 5000, servers: state.servers }
       return { ...viewed(state, { perList, prompt: { kind: 'find', text: 'upd' } }), held }
     },

@@ -42,7 +42,7 @@ type Told = readonly [Query, Rows, Rows?]
 
 const epoch = noon / 1000
 const gigabyte = 1024n ** 3n
-const start = '2026-11-23 09:14:05.123456+00'
+export const start = '2026-11-23 09:14:05.123456+00'
 
 /** Samples of a server, the earlier of a pair one second before. `at` is when the newest were taken. */
 function samples(server: string, told: readonly Told[], at: number): Sample[] {
