@@ -76,7 +76,7 @@ const columns: readonly Column<LockWait>[] = [
   { title: 'PID', width: 11, tree: true, text: row => (isPrepared(row) ? 'prepared' : String(row.pid)), sortBy: row => row.pid },
   {
     title: 'BLOCKS',
-    width: 6,
+    width: 7,
     align: 'right',
     text: row => (row.blocksCount === 0 ? '' : String(row.blocksCount)),
     sortBy: row => row.blocksCount,
