@@ -1,0 +1,80 @@
+// Every query that we ask PostgreSQL, on every version that we support, as a superuser, with pg_monitor only and with no rights at all:
+// it runs with the settings of our sessions, gives exactly the columns that its rows are typed by, and each value decodes.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { connect, withClient } from '../../src/lab/client.ts'
+import { type Folder, temporaryFolder } from '../../src/lab/folder.ts'
+import { type PostgresServer, type PostgresVersion, startPostgres, startStandby } from '../../src/lab/postgres.ts'
+import { decodeRow, textOnly } from '../../src/server/decode.ts'
+import * as activity from '../../src/sql/activity.ts'
+import * as locks from '../../src/sql/locks.ts'
+import { pickVariant, type Query } from '../../src/sql/query.ts'
+import * as replication from '../../src/sql/replication.ts'
+import * as server from '../../src/sql/server.ts'
+
+const isQuery = (value: unknown): value is Query => typeof value === 'object' && value !== null && 'variants' in value
+const queries = [activity, locks, replication, server].flatMap(file => Object.values(file).filter(isQuery))
+
+let folder: Folder
+beforeAll(() => {
+  folder = temporaryFolder('pgvigil-sql')
+})
+afterAll(() => folder.remove())
+
+describe.each([13, 14, 15, 16, 17, 18] as PostgresVersion[])('PostgreSQL %i', version => {
+  let primary: PostgresServer
+  let standby: PostgresServer
+  beforeAll(async () => {
+    primary = await startPostgres({ version, dir: folder.path, settings: { max_prepared_transactions: 4 } })
+    await withClient(primary, client =>
+      client.query('CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor; CREATE ROLE nobody_much LOGIN'),
+    )
+    standby = await startStandby(primary, { dir: folder.path, name: `standby${version}`, slot: 'standby_slot' })
+  })
+  afterAll(async () => {
+    await standby?.stop('immediate')
+    await primary?.stop('immediate')
+  })
+
+  for (const user of ['postgres', 'monitor', 'nobody_much']) {
+    test.each(queries.map(query => [query.id, query] as const))(`${user}: %s`, async (_, query) => {
+      // A backend that waits for another: otherwise the query for locks would have nothing to join.
+      const holder = await connect({ port: primary.port })
+      const waiter = await connect({ port: primary.port })
+      waiter.on('error', () => {})
+      await holder.query('SELECT pg_advisory_lock(4711)')
+      waiter.query('SELECT pg_advisory_lock(4711)').catch(() => {})
+      try {
+        const onStandby = query.needs?.role === 'standby'
+        const { fields, rows } = await asked(onStandby ? standby : primary, user, query)
+        expect([...fields].sort()).toEqual(Object.keys(query.columns).sort())
+        for (const row of rows) decodeRow(query, row)
+        // What a primary is asked may be asked of a standby too: its role can change between two ticks.
+        if (!query.needs?.role) expect((await asked(standby, user, query)).fields).toEqual(fields)
+      } finally {
+        await holder.end()
+        await waiter.end()
+      }
+    })
+  }
+
+  async function asked(where: PostgresServer, user: string, query: Query) {
+    const client = await connect({ port: where.port, user })
+    try {
+      await client.query(
+        "SET search_path = pg_catalog; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET default_transaction_read_only = on",
+      )
+      const picked = pickVariant(query, { version: version * 10000, extensions: {}, available: [] })
+      if (!('text' in picked)) throw new Error(picked.unavailable)
+      const values = (query.params ?? []).map(param => (param === 'queryBytes' ? 400 : 1))
+      const { fields, rows } = await client.query({ text: picked.text, values, types: textOnly })
+      return { fields: fields.map(field => field.name), rows }
+    } finally {
+      await client.end()
+    }
+  }
+})
+
+test('there are queries to test', () => {
+  expect(queries.length).toBeGreaterThan(8)
+})
