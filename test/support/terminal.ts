@@ -49,12 +49,13 @@ const open = new Set<Terminal>()
 /** Runs a command in a terminal of its own. */
 export function start(command: string, args: readonly string[], options: StartOptions = {}): Terminal {
   const { columns = 120, rows = 30 } = options
+  const env = environment(options.env)
   const pty = spawn(command, [...args], {
     cols: columns,
     rows,
     encoding: null,
-    name: 'xterm-256color',
-    env: environment(options.env),
+    name: env.TERM!,
+    env,
   })
   const emulator = new xterm.Terminal({ cols: columns, rows, allowProposedApi: true, scrollback: 0 })
   const chunks: Buffer[] = []
