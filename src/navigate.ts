@@ -127,3 +127,12 @@ export function findFrom({ store }: Moving, offset: number): void {
   }
   update.say(store, 'no row has this text', 'warning')
 }
+
+/** Remembers where the selected row stands now: should it vanish, the cursor stays at that place and not where a key put it long ago. */
+export function followSelected(store: Store): void {
+  const state = store.getState()
+  const list = listOf(state)
+  const view = viewOf(state, list)
+  const index = arrangedRows(state, list).items.findIndex(item => item.id === view.selectedId)
+  if (index >= 0 && index !== view.lastIndex) update.changeList(store, list.id, { lastIndex: index })
+}

@@ -8,6 +8,7 @@ import type { Context } from './commands.ts'
 import { dispatch } from './keys/dispatch.ts'
 import { createKeyParser } from './keys/keypress.ts'
 import { drawable, drawableLines } from './model/untrusted.ts'
+import { followSelected } from './navigate.ts'
 import { wantedOnScreen } from './panels/wanted.ts'
 import type { Poller } from './poller.ts'
 import type { State } from './store/state.ts'
@@ -224,6 +225,7 @@ function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve
   const meter = ownCost()
   const clock = setInterval(() => {
     update.setNow(store, Date.now(), meter())
+    followSelected(store)
     if (!neverLive(store.getState())) return
     end(1)
     tell(refusals(store.getState()))

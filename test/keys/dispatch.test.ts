@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import type { Context } from '../../src/commands.ts'
 import { dispatch } from '../../src/keys/dispatch.ts'
 import { createKeyParser, type Key } from '../../src/keys/keypress.ts'
+import { followSelected } from '../../src/navigate.ts'
 import { arrangedRows, listOf, selectedRow, viewOf } from '../../src/panels/shown.ts'
 import { activity } from '../../src/sql/activity.ts'
 import { showPools } from '../../src/sql/pgbouncer.ts'
@@ -509,5 +510,31 @@ describe('help, palette, copy, leaving', () => {
     press('F12', 'Z', 'M-x', { name: 'paste', text: 'jjq' }, 'Backspace')
     expect(state()).toBe(before)
     expect(told).toEqual([])
+  })
+})
+
+describe('the cursor', () => {
+  test('stays where the selected row stood last when that row vanishes', () => {
+    hear([
+      { pid: 1, seconds: 1 },
+      { pid: 2, seconds: 2 },
+      { pid: 3, seconds: 3 },
+      { pid: 4, seconds: 4 },
+    ])
+    press('G')
+    expect(cursor()).toBe(1)
+    hear([
+      { pid: 1, seconds: 9 },
+      { pid: 2, seconds: 2 },
+      { pid: 3, seconds: 3 },
+      { pid: 4, seconds: 4 },
+    ])
+    followSelected(store)
+    hear([
+      { pid: 2, seconds: 2 },
+      { pid: 3, seconds: 3 },
+      { pid: 4, seconds: 4 },
+    ])
+    expect(cursor()).toBe(4)
   })
 })
