@@ -11,8 +11,8 @@ export type Ended = { readonly code: number; readonly signal: number }
 export type Terminal = {
   readonly pid: number
   write(keys: string): void
-  /** The lines in view, blanks at their ends cut off. */
-  screen(): string[]
+  /** The lines in view, blanks at their ends cut off; of the cells `from` to before `to` only, where given. */
+  screen(from?: number, to?: number): string[]
   /** The first line whose first cell has this background (of the sixteen colours, 6 is cyan); null when none has. */
   lineOn(background: number): string | null
   /** Resolves with the match when the screen (its lines joined by LF) shows it. Fails with the screen after `ms`, 10 s unless said otherwise. */
@@ -85,9 +85,10 @@ export function start(command: string, args: readonly string[], options: StartOp
   const terminal: Terminal = {
     pid: pty.pid,
     write: keys => pty.write(keys),
-    screen: () => {
+    screen: (from, to) => {
       const { active } = emulator.buffer
-      return Array.from({ length: emulator.rows }, (_, row) => active.getLine(active.baseY + row)?.translateToString(true) ?? '')
+      const line = (_: unknown, row: number) => active.getLine(active.baseY + row)?.translateToString(true, from, to) ?? ''
+      return Array.from({ length: emulator.rows }, line)
     },
     lineOn: background => {
       const { active } = emulator.buffer
