@@ -22,7 +22,7 @@ const idleInTransactionMs = 60_000
 /** PGlite dies of it. */
 const copyIn = /\bcopy\b[^;]*\bfrom\s+stdin\b/i
 const refuseCopyIn = `DO $$BEGIN RAISE EXCEPTION USING ERRCODE = '0A000', MESSAGE = 'COPY FROM STDIN is not supported by this server'; END$$`
-const mayChangeSettings = /\b(set|reset|set_config|discard)\b/i
+const mayChangeSettings = /\b(set(?!\s+local\b)|reset|set_config|discard)\b/i
 
 /** Serves the engine; resolves when it listens. */
 export function serve(engine: Engine, port: number): Promise<Server> {

@@ -53,6 +53,17 @@ const settings = [
   `SELECT set_config('idle_session_timeout', '0', false) WHERE current_setting('idle_session_timeout', true) IS NOT NULL`,
 ]
 
+/** Whoever shares a session waits for our transaction; should we be stopped in the middle of one, the server ends it. Milliseconds. */
+const patience = `SET idle_in_transaction_session_timeout = 5000`
+
+const local = (setting: string) => setting.replace('SET', 'SET LOCAL')
+
+/**
+ * False behind a PgBouncer and its like, which hand out keys of their own: there a setting would stay with a backend that others get next. And where the
+ * backend is no process (PGlite), which has one session for all who connect.
+ */
+const isOurs = (pid: string | null | undefined, keyPid: number | null) => pid !== '0' && pid === String(keyPid)
+
 /** Connects and applies the settings, all within one deadline. Throws DialError (socket.ts) or ReadError. */
 export async function openSession(target: Target, deadlineMs: number, statementMs: number): Promise<Session> {
   const startedAt = Date.now()
@@ -60,9 +71,11 @@ export async function openSession(target: Target, deadlineMs: number, statementM
   const listen = (word: { message?: string | undefined; code?: string | undefined }) => {
     if (word.message) lastWord = { message: word.message, code: word.code ?? null }
   }
-  const { client, tls, parameters } = await dial(target, { deadlineMs, onNotice: listen, onError: listen })
+  const { client, tls, parameters, backendPid } = await dial(target, { deadlineMs, onNotice: listen, onError: listen })
   let closed = false
   let setStatementMs: number | null = null
+  /** The settings, where they may last for a transaction only: then each read is one. */
+  let eachTime: readonly string[] | null = null
   const close = () => {
     closed = true
     hangUp(client)
@@ -75,7 +88,7 @@ export async function openSession(target: Target, deadlineMs: number, statementM
   ): Promise<Record<string, string | null>[]> {
     if (closed) throw new ReadError('lost', 'the connection is closed', null)
     try {
-      return await withDeadline(send(client, text, values), deadline)
+      return await withDeadline(eachTime ? sendApart(text, values, eachTime) : send(client, text, values), deadline)
     } catch (error) {
       if (error instanceof Silence) {
         close()
@@ -85,6 +98,17 @@ export async function openSession(target: Target, deadlineMs: number, statementM
       if (isRefusal(error)) throw new ReadError('refused', message, code)
       close()
       throw new ReadError('lost', lastWord?.message ?? message, lastWord?.code ?? code)
+    }
+  }
+
+  async function sendApart(text: string, values: readonly (string | number)[], local: readonly string[]) {
+    const limit = `SET LOCAL statement_timeout = ${setStatementMs}`
+    await send(client, ['BEGIN READ ONLY', ...local, limit].join('; '), [])
+    try {
+      return await send(client, text, values)
+    } finally {
+      // When the connection is lost this fails too, and what it was lost by is what counts.
+      await client.query('COMMIT').catch(() => {})
     }
   }
 
@@ -103,9 +127,9 @@ export async function openSession(target: Target, deadlineMs: number, statementM
       }
     },
     async limitStatements(ms, deadline) {
-      if (target.kind === 'pgbouncer' || ms === setStatementMs) return
-      await run(`SET statement_timeout = ${Math.round(ms)}`, [], deadline)
-      setStatementMs = ms
+      if (target.kind === 'pgbouncer' || Math.round(ms) === setStatementMs) return
+      if (!eachTime) await run(`SET statement_timeout = ${Math.round(ms)}`, [], deadline)
+      setStatementMs = Math.round(ms)
     },
   }
   if (target.kind === 'postgres') {
@@ -113,11 +137,19 @@ export async function openSession(target: Target, deadlineMs: number, statementM
       const left = () => Math.max(50, deadlineMs - (Date.now() - startedAt))
       // A SQL_ASCII database holds bytes of any encoding: asked for UTF8 it refuses whole results, so take the bytes as they are.
       const encoding = parameters.server_encoding === 'SQL_ASCII' ? [`SET client_encoding = 'SQL_ASCII'`] : []
+      const [backend] = await run('SELECT pg_catalog.pg_backend_pid() AS pid', [], left())
       setStatementMs = Math.round(statementMs)
-      await run([...settings, ...encoding, `SET statement_timeout = ${setStatementMs}`].join('; '), [], left())
+      if (isOurs(backend?.pid, backendPid)) {
+        await run([...settings, ...encoding, `SET statement_timeout = ${setStatementMs}`].join('; '), [], left())
+      } else {
+        eachTime = [...settings.filter(text => text.startsWith('SET')), ...encoding, patience].map(local)
+        await run('SELECT 1', [], left())
+      }
     } catch (error) {
       close()
-      throw error
+      if (eachTime === null || !(error instanceof ReadError)) throw error
+      const why = `a pooler is in front of this server, and it does not let us keep our settings apart from others': ${error.message}; connect to PostgreSQL itself`
+      throw new ReadError(error.kind, why, error.code)
     }
   }
   return session
