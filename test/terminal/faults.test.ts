@@ -60,8 +60,8 @@ const age = (terminal: Terminal, port: number) => {
   return told === undefined ? null : Number(told)
 }
 
-async function monitored(): Promise<Terminal> {
-  const terminal = startMonitor([server.conninfo, other.conninfo])
+async function monitored(...more: string[]): Promise<Terminal> {
+  const terminal = startMonitor([server.conninfo, other.conninfo, ...more])
   await terminal.until(() => word(terminal, server.port) === 'LIVE' && word(terminal, other.port) === 'LIVE', 'both LIVE')
   await terminal.waitFor('(pgvigil itself)')
   return terminal
@@ -175,7 +175,7 @@ describe('a server that goes and comes', () => {
   })
 
   it('our session terminated 50 times: alive, LIVE again, and no storm of connections', async () => {
-    const terminal = await monitored()
+    const terminal = await monitored('-i', '100ms')
     const client = await connect({ port: server.port })
     const seen = new Set<number>()
     for (let n = 0; n < 50; n++) {
