@@ -7,6 +7,7 @@ import { asciiOnly, drawable, type Untrusted } from './model/untrusted.ts'
 import { arrange } from './panels/arrange.ts'
 import { panels } from './panels/index.ts'
 import type { Absence, AnyList, AnyRow, Panel } from './panels/panel.ts'
+import { silentServer } from './panels/shown.ts'
 import { wantedByLists } from './panels/wanted.ts'
 import { dataAgeMs, idsOf, linkOf } from './store/selectors.ts'
 import type { ServerState, State } from './store/state.ts'
@@ -133,10 +134,7 @@ function absent(state: State, panel: Panel, selected: ReturnType<AnyList['select
   const { rows, unavailable, waiting } = selected
   if (unavailable) return { id, rows, unavailable: { reason: unavailable.reason, remedy: unavailable.remedy } }
   if (!waiting) return { id, rows, unavailable: null }
-  const down = (id ? [id] : state.order).map(other => state.servers[other]!).find(server => server.link.state !== 'up')
-  const reason = down
-    ? `${drawable(down.id)} is ${down.link.word}${down.link.why ? `: ${down.link.why}` : ''}`
-    : `no answer in time for ${panel.title}`
+  const reason = silentServer(state, id ? [id] : state.order) ?? `no answer in time for ${panel.title}`
   return { id, rows, unavailable: { reason, remedy: 'see to the server, then look again' } }
 }
 

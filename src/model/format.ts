@@ -87,10 +87,12 @@ export function duration(seconds: Maybe<number>): string {
   return `${days}d${two(hours % 24)}h`
 }
 
-/** duration() of milliseconds. */
+/** An age from milliseconds, in whole seconds: "0s", "7s", "4m12s". Below zero is "0s". */
 export function ageMs(ms: Maybe<number>): string {
   const value = known(ms)
-  return value === null ? absent : duration(value / 1000)
+  if (value === null) return absent
+  const seconds = Math.floor(Math.max(0, value) / 1000)
+  return seconds < 10 ? `${seconds}s` : duration(seconds)
 }
 
 const two = (n: number) => String(n).padStart(2, '0')

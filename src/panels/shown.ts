@@ -1,5 +1,6 @@
 // What is on the screen now: the pane, its list in focus, the rows in their order, the row in focus. Asked by the table and by the keys.
 
+import { drawable } from '../model/untrusted.ts'
 import { picture } from '../store/selectors.ts'
 import type { ListView, ServerState, State } from '../store/state.ts'
 import { freshListView } from '../store/store.ts'
@@ -73,4 +74,13 @@ export function selectedRow(state: State): { list: AnyList; item: Item } | null 
   const { items } = arrangedRows(state, list)
   const item = items[selectedIndex(items, view, view.lastIndex)]
   return item ? { list, item } : null
+}
+
+/** Which of these servers keeps us waiting for its first answer, and why, in one sentence (drawable); null when none is known to be in trouble. */
+export function silentServer(state: State, ids: readonly string[]): string | null {
+  const { servers } = picture(state)
+  const silent = ids
+    .map(id => servers[id])
+    .find(server => server && server.link.state !== 'up' && server.link.word !== 'CONNECTING')
+  return silent ? `${drawable(silent.id)} is ${silent.link.word}${silent.link.why ? `: ${silent.link.why}` : ''}` : null
 }

@@ -3,7 +3,7 @@
 import { drawable, drawableLines, fit, width } from '../model/untrusted.ts'
 import { sortOf } from '../panels/arrange.ts'
 import type { AnyList, AnyRow, DetailLine, Tone } from '../panels/panel.ts'
-import { arrangedRows, listOf, panelOf, selectedIndex, selectedRow, viewOf } from '../panels/shown.ts'
+import { arrangedRows, listOf, panelOf, selectedIndex, selectedRow, silentServer, viewOf } from '../panels/shown.ts'
 import { linkOf, picture } from '../store/selectors.ts'
 import type { State } from '../store/state.ts'
 import { fitLine, type Line, ruled, span } from './spans.ts'
@@ -132,7 +132,11 @@ function absence(state: State, list: AnyList, filtered: boolean, cells: number):
     ]
   }
   if (filtered) return [{ text: 'no row matches the filter; Esc clears it', tone: 'dim' }]
-  if (selected.waiting) return [{ text: 'waiting for the first answer', tone: 'dim' }]
+  if (selected.waiting) {
+    const silent = silentServer(state, panelOf(state).scope === 'server' && state.view.focus ? [state.view.focus] : state.order)
+    if (silent === null) return [{ text: 'waiting for the first answer', tone: 'dim' }]
+    return wrap(`waiting for the first answer: ${silent}`, cells - 2).map(text => ({ text, tone: 'warning' as const }))
+  }
   return wrap(list.empty, cells - 2).map(text => ({ text, tone: 'dim' as const }))
 }
 

@@ -105,6 +105,8 @@ const cases: Case[] = [
     ] as const
   ).map(([n, text]) => [`duration(${n})`, duration(n), text] as const),
   ['ageMs', ageMs(12_345), '12s'],
+  ['ageMs', ageMs(7_990), '7s'],
+  ['ageMs', ageMs(-5), '0s'],
   ['clock UTC', clock(Date.UTC(2024, 1, 29, 0, 2, 33, 999), 'UTC'), '00:02:33'],
   ['clock in a zone', clock(Date.UTC(2024, 6, 1, 22, 2, 33), 'Europe/Berlin'), '00:02:33'],
   ['clock beyond time', clock(1e20, 'UTC'), '–'],

@@ -137,7 +137,7 @@ describe('findings', () => {
       ],
     }
     expect(said(primary([beat()]), pooler)).toEqual([
-      'critical p: everything PAUSED for 1.0s or more; RESUME ends it; 5 shows it',
+      'critical p: everything PAUSED for 1s or more; RESUME ends it; 5 shows it',
       'critical p: shop PAUSED for 1m05s or more; RESUME ends it; 5 shows it',
       'warning p: 7 clients wait for a server, the longest 1m01s; 5 shows pools',
     ])
