@@ -113,9 +113,9 @@ const columns: readonly Column<Session>[] = [
     descending: true,
     tone: timeTone,
   },
-  age('XACT', 120, row => row.xactAgeSeconds),
-  age('STMT', 120, row => row.queryAgeSeconds),
-  age('SINCE', 130, row => row.stateAgeSeconds),
+  age('XACT', 140, row => row.xactAgeSeconds),
+  age('STMT', 150, row => row.queryAgeSeconds),
+  age('SINCE', 170, row => row.stateAgeSeconds),
   {
     title: 'XMIN',
     width: 9,
