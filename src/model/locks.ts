@@ -245,7 +245,8 @@ function graph(
       else for (const holder of preparedHolders(row!, held)) add(prepared(holder))
     }
     edges.push(Int32Array.from(into))
-    if (into.length !== blockedBy.length)
+    // Several prepared transactions are several nodes, all of them called 0.
+    if (into.length !== blockedBy.length || blockedBy.indexOf(0) !== blockedBy.lastIndexOf(0))
       nodes[index] = { ...nodes[index]!, blockedBy: [...new Set(blockedBy)].filter(pid => pid !== row!.pid) }
   }
   const none = new Int32Array(0)

@@ -155,6 +155,21 @@ describe('prepared transactions', () => {
     expect(find(rows, 3)).toMatchObject({ rootPid: 0, rootGid: 'two', parentGid: 'two', blockedBy: [0] })
   })
 
+  test('two that block one session are two roots, and one 0 among its blockers', () => {
+    const rows = forest(
+      waiter(2, [0, 0, 4], { mode: 'AccessExclusiveLock' }),
+      holder(4),
+      held(0, { ...onTable, mode: 'RowExclusiveLock' }, { gid: 'writer' }),
+      held(0, { ...onTable, mode: 'AccessShareLock' }, { gid: 'reader' }),
+    )
+    expect(rows.filter(row => row.depth === 0).map(row => [row.pid, row.gid, row.blocksCount])).toEqual([
+      [0, 'writer', 1],
+      [0, 'reader', 1],
+      [4, null, 1],
+    ])
+    expect(find(rows, 2).blockedBy).toEqual([0, 4])
+  })
+
   test('one whose lock on the same table does not conflict is none of it', () => {
     const rows = forest(
       waiter(2, [0], { mode: 'ShareLock' }),
