@@ -139,6 +139,12 @@ export function fit(text: string, cells: number, align: 'left' | 'right' = 'left
   return align === 'left' ? shown + padding : padding + shown
 }
 
+/** Drawable, and cut with … where it is longer: for a name in a sentence that has more to say than the name. */
+export function short(text: Untrusted | string, cells: number): string {
+  const all = drawable(text)
+  return width(all) <= cells ? all : fit(all, cells).trimEnd()
+}
+
 const asciiFor = new Map(
   Object.entries({
     '–': '-',

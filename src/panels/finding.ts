@@ -3,7 +3,7 @@
 
 import { ageMs, duration } from '../model/format.ts'
 import { rivalPrimaries } from '../model/replication.ts'
-import { drawable } from '../model/untrusted.ts'
+import { drawable, short } from '../model/untrusted.ts'
 import { linkOf, picture } from '../store/selectors.ts'
 import type { ServerState, State } from '../store/state.ts'
 import { membersOf } from './members.ts'
@@ -72,7 +72,7 @@ function poolerFindings(state: State, server: ServerState, name: string): readon
   const { now } = picture(state)
   const found: Finding[] = f.paused.map(({ database, since }) => ({
     level: 'critical',
-    say: `${name}: ${database === '*' ? 'everything' : drawable(database)} PAUSED for ${ageMs(now - since)} or more; RESUME ends it; 5 shows it`,
+    say: `${name}: ${database === '*' ? 'everything' : short(database, 24)} PAUSED for ${ageMs(now - since)} or more; RESUME ends it; 5 shows it`,
   }))
   if ((f.maxwaitSeconds ?? 0) >= late.poolWait) {
     found.push({

@@ -128,7 +128,8 @@ function compactRate(perSecond: number | null): string {
 
 function poolDetail(row: PoolPaneRow): readonly DetailLine[] {
   const { host, port } = row
-  const where = `${host === null ? 'unix socket' : drawable(host)}:${port ?? absent}`
+  // SHOW DATABASES has no host for a Unix socket, but always a port.
+  const where = port === null ? absent : `${host === null ? 'unix socket' : drawable(host)}:${port}`
   return [
     { name: 'PgBouncer', value: drawable(row.server) },
     { name: 'database', value: drawable(row.database) },

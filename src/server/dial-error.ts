@@ -54,6 +54,9 @@ export function explain(error: unknown, spec: HostSpec, address: string | null, 
   const words = message.replace(/; if the root CA.*/s, '').trim()
   if (code !== null && certificateCode.test(code)) return plain(`the TLS certificate of ${place} is not accepted: ${words}`, true)
   if (code?.startsWith('ERR_SSL_') || code?.startsWith('ERR_OSSL_')) return plain(`TLS with ${place} failed: ${words}`, true)
+  // What can't be a name at all: too long, or with bytes that no name has.
+  const noName = code === 'EINVAL' && (error as NodeJS.ErrnoException).syscall === 'getaddrinfo'
+  if (noName) return plain(`there is no host named "${spec.host}"`, true)
   switch (code) {
     case 'ENOTFOUND':
       return plain(`there is no host named "${spec.host}"`)

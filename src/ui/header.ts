@@ -2,7 +2,7 @@
 
 import { ageMs, byteRate, bytes, clock, duration, meter, percent, rate } from '../model/format.ts'
 import type { PoolerSummary } from '../model/pools.ts'
-import { drawable, fit, width } from '../model/untrusted.ts'
+import { drawable, fit, short, type Untrusted, width } from '../model/untrusted.ts'
 import { findings } from '../panels/finding.ts'
 import { panels } from '../panels/index.ts'
 import { panelOf } from '../panels/shown.ts'
@@ -132,11 +132,15 @@ function poolerSpans(f: PoolerSummary, now: number, columns: number): readonly S
     columns >= 100
       ? { clients: 'clients', waiting: 'waiting', servers: 'servers' }
       : { clients: 'cl', waiting: 'wait', servers: 'sv' }
-  const paused = f.paused.map(p => `${p.database === '*' ? 'ALL' : drawable(p.database)} ${ageMs(now - p.since)}`)
+  // Many names, or long ones, must not push the figures off the line.
+  const name = (text: Untrusted) => short(text, columns >= 200 ? 24 : 12)
+  const some = (names: readonly string[]) =>
+    [...names.slice(0, 2), ...(names.length > 2 ? [`+${names.length - 2}`] : [])].join(', ')
+  const paused = f.paused.map(p => `${p.database === '*' ? 'ALL' : name(p.database)} ${ageMs(now - p.since)}`)
   return [
     ...(f.suspended ? [span('SUSPENDED  ', 'critical')] : []),
-    ...(paused.length > 0 ? [span(`PAUSED ${paused.join(', ')}  `, 'critical')] : []),
-    ...(f.disabled.length > 0 ? [span(`DISABLED ${f.disabled.map(drawable).join(', ')}  `, 'warning')] : []),
+    ...(paused.length > 0 ? [span(`PAUSED ${some(paused)}  `, 'critical')] : []),
+    ...(f.disabled.length > 0 ? [span(`DISABLED ${some(f.disabled.map(name))}  `, 'warning')] : []),
     span(`${f.clientsActive ?? '–'} ${words.clients}`),
     span(` ${f.clientsWaiting ?? '–'} ${words.waiting}`, f.clientsWaiting ? 'warning' : undefined),
     span(`  maxwait ${duration(f.maxwaitSeconds)}`, (f.maxwaitSeconds ?? 0) >= 1 ? 'critical' : undefined),

@@ -6,6 +6,8 @@ import { postgresFigures } from '../../src/panels/summary.ts'
 import { showDatabases, showPools, showState } from '../../src/sql/pgbouncer.ts'
 import { counters, pulse } from '../../src/sql/server.ts'
 import type { Link, Sample } from '../../src/store/state.ts'
+import { headerLines } from '../../src/ui/header.ts'
+import { plain } from '../../src/ui/spans.ts'
 import { factsOf, noon, type ServerOptions, sampleOf, stateOf } from '../support/state.ts'
 
 const quiet = {
@@ -141,6 +143,26 @@ describe('findings', () => {
       'critical p: shop PAUSED for 1m05s or more; RESUME ends it; 5 shows it',
       'warning p: 7 clients wait for a server, the longest 1m01s; 5 shows pools',
     ])
+  })
+
+  test('long names of paused databases, and many of them, leave room for the figures', () => {
+    const name = `\u001b[31m${'long'.repeat(12)}`
+    const names = [name, `${name}2`, `${name}3`, `${name}4`]
+    const pooler: ServerOptions = {
+      id: 'p',
+      kind: 'pgbouncer',
+      samples: [
+        sampleOf(showPools, [{ database: name, user: 'app', cl_active: 12, cl_waiting: 7, maxwait: 61, maxwait_us: 0 }]),
+        sampleOf(
+          showDatabases,
+          names.map(each => ({ name: each, paused: 1, disabled: 1 })),
+        ),
+      ],
+    }
+    expect(said(pooler)[0]).toBe('critical p: ␛[31mlonglonglonglonglo… PAUSED for 0s or more; RESUME ends it; 5 shows it')
+    const line = headerLines(stateOf([pooler]), 160).map(plain)[1]
+    expect(line).toMatch(/PAUSED ␛\[31mlonglo… 0s, ␛\[31mlonglo… 0s, \+2 {2}DISABLED .*, \+2 {2}12 clients 7 waiting /)
+    expect(headerLines(stateOf([pooler]), 80).map(plain)[1]).toMatch(/PAUSED ␛\[31mlonglo… 0s, /)
   })
 
   test('two primaries of one system', () => {

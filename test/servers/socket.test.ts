@@ -274,6 +274,10 @@ describe('without TLS', () => {
       { code: 'ECONNREFUSED', permanent: false, message: 'nothing listens at localhost (127.0.0.1) port 1 (connection refused)' },
     ],
     ['host=nosuch.invalid', { code: 'ENOTFOUND', permanent: true, message: 'there is no host named "nosuch.invalid"' }],
+    [
+      `host=${'x'.repeat(300)}`,
+      { permanent: true, message: expect.stringContaining('there is no host named') as unknown as string },
+    ],
     ['host=/nosuch port=1', { code: 'ENOENT', permanent: false, message: 'there is no server at the socket /nosuch/.s.PGSQL.1' }],
   ])('%s', async (text, expected) => {
     expect(await failure(`host=localhost port=${server.port} ${text}`)).toMatchObject(expected)
