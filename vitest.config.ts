@@ -19,6 +19,8 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 180_000,
           fileParallelism: false,
+          // They measure real servers in real time: a machine that is busy for a moment gets a second chance.
+          retry: 2,
         },
       },
     ],

@@ -49,6 +49,7 @@ function program(): Command {
 
   connecting(main.command('snapshot'))
     .description('one look at the servers, printed; for scripts and bug reports')
+    .option('--ascii', 'print ASCII only')
     .option('--json', 'one JSON document (with --count: one a line)')
     .addOption(new Option('--panel <name>', 'only this pane or list; may be repeated').argParser(repeat).default([]))
     .option('--count <n>', 'so many looks, one each --interval; 0: until stopped')

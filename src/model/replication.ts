@@ -247,16 +247,19 @@ export function standbySummary(
   }
 }
 
-/** Primaries that answer and belong to one system: more than one is a split brain. The one of the highest timeline, promoted last, first. */
+/** Primaries that answer and belong to one system, a server that is watched by two databases counting once: more than one is a split brain. The one of the highest timeline, promoted last, first. */
 export function rivalPrimaries(members: readonly Member[]): readonly (readonly Member[])[] {
   const systems = new Map<bigint, Member[]>()
   for (const member of members) {
     if (member.role !== 'primary' || !member.answers || member.systemIdentifier === null) continue
-    systems.set(member.systemIdentifier, [...(systems.get(member.systemIdentifier) ?? []), member])
+    const known = systems.get(member.systemIdentifier) ?? []
+    if (!known.some(other => isSameServer(other, member))) systems.set(member.systemIdentifier, [...known, member])
   }
   const later = (a: Member, b: Member) => (timelineOf(b) ?? 0) - (timelineOf(a) ?? 0)
   return [...systems.values()].filter(group => group.length > 1).map(group => group.sort(later))
 }
+
+const isSameServer = (a: Member, b: Member) => a.host === b.host && a.port === b.port
 
 export type SlotListRow = Omit<SlotRow, 'restart_lsn' | 'confirmed_flush_lsn' | 'current_lsn'> & {
   readonly server: string

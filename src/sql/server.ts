@@ -82,17 +82,17 @@ SELECT s.in_recovery,
        pg_backend_pid() AS own_pid,
        a.*
   FROM (SELECT pg_is_in_recovery() AS in_recovery) s,
-       (SELECT count(*) FILTER (WHERE backend_type = 'client backend' OR backend_type IS NULL)::int AS clients,
+       (SELECT count(*) FILTER (WHERE backend_type = 'client backend' OR backend_type IS NULL AND datid <> 0)::int AS clients,
                count(*) FILTER (WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state IN ('active', 'fastpath function call'))::int AS active,
                count(*) FILTER (WHERE backend_type = 'client backend' AND wait_event_type = 'Lock')::int AS waiting,
                count(*) FILTER (WHERE backend_type = 'client backend' AND state LIKE 'idle in transaction%')::int AS idle_in_transaction,
-               count(*) FILTER (WHERE backend_type IS NULL)::int AS restricted,
+               count(*) FILTER (WHERE backend_type IS NULL AND datid <> 0)::int AS restricted,
                max(extract(epoch FROM clock_timestamp() - xact_start)) FILTER (WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())::float8 AS oldest_xact_seconds
           FROM pg_stat_get_activity(NULL)) a`
 
 /**
  * One row a tick, without any catalog. `lsn`: the insert position of a primary, the replay position of a standby. `clock_epoch`: the
- * server's clock in seconds. Our own session is among the clients and in no other figure. `restricted`: sessions whose state this role may not see (they are counted as clients, never as idle or active).
+ * server's clock in seconds. Our own session is among the clients and in no other figure. `restricted`: sessions of a database whose state this role may not see (they are counted as clients, never as idle or active).
  * `replay_pause`: 'not paused', 'pause requested', 'paused'. `timeline`: of a primary, eight hex digits, right at once after a promotion.
  */
 export const pulse = query({

@@ -42,7 +42,15 @@ export function read<Q extends Query>(state: State, serverId: string, query: Q):
   if (!sample) return problem ? { kind: 'failed', error: problem.error } : { kind: 'waiting' }
   if (problem) return { kind: 'stale', sample, previous, since: sample.at, why: problem.error }
   if (link.state !== 'up') return { kind: 'stale', sample, previous, since: sample.at, why: link.why ?? link.word }
+  if (state.held && now - sample.at > paceMs(query, state.settings.intervalMs)) {
+    return { kind: 'stale', sample, previous, since: sample.at, why: 'this pane was not shown when the picture was held' }
+  }
   return { kind: 'fresh', sample, previous }
+}
+
+/** How old a query's newest rows may be while it is asked all the time. */
+function paceMs({ every }: Query, intervalMs: number): number {
+  return staleAfterMs(intervalMs) + (every === 'tick' ? 0 : every * 1000)
 }
 
 /** The newest rows of a query, fresh or stale; empty where there are none. For joins, where absence is no news. */

@@ -153,7 +153,10 @@ const tps = (perSecond: number | null) => `${rate(perSecond).replace('/s', '')} 
 
 function findingLine(state: State, columns: number): Line {
   const [worst, ...others] = findings(state)
-  if (!worst) return fitLine([span('nothing to report', 'dim')], columns)
+  if (!worst) {
+    const silent = Object.values(picture(state).servers).some(server => server.lastAnswerAt === null)
+    return fitLine([span(silent ? 'waiting for the first answer' : 'nothing to report', 'dim')], columns)
+  }
   const more = others.length > 0 ? ` (+${others.length})` : ''
   const say = `${worst.level === 'critical' ? '! ' : '· '}${worst.say}`
   const room = columns - width(more)

@@ -108,6 +108,12 @@ async function bytesBehind(): Promise<bigint> {
 /** The standby's line in the header, which has only the pulses to go by. */
 const line = (m: Monitor) => postgresFigures(m.state(), idOf(standby)).standby!
 
+/** Whatever a test before has left behind: replay goes on, and all of it has been replayed. */
+async function caughtUp() {
+  await on(standby, 'select pg_wal_replay_resume()')
+  await until('caught up', () => both.rows()[0]!.lagBytes === 0n && line(both).lagBytes === 0n && !both.rows()[0]!.replayPaused)
+}
+
 describe('a primary and its standby', () => {
   test('one row from both ends', () => {
     const [row, ...others] = both.rows()
@@ -131,6 +137,7 @@ describe('a primary and its standby', () => {
   })
 
   test.each([5, 12])('replay paused for %i s under load', async seconds => {
+    await caughtUp()
     let paused = 0
     await underLoad(async () => {
       const since = 'select extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())'
@@ -163,12 +170,12 @@ describe('a primary and its standby', () => {
     expect(Math.abs(first.lagSeconds! - (Date.now() - paused) / 1000)).toBeLessThan(1.5)
     late.stop()
 
-    await on(standby, 'select pg_wal_replay_resume()')
-    await until('caught up', () => both.rows()[0]!.lagBytes === 0n && line(both).lagBytes === 0n && !both.rows()[0]!.replayPaused)
+    await caughtUp()
     expect([both.rows()[0]!.lagSeconds, line(both).lagSeconds]).toEqual([0, 0])
   })
 
   test('an idle primary: 0 behind all the time', async () => {
+    await caughtUp()
     const since = 'select extract(epoch from now() - pg_last_xact_replay_timestamp())'
     await until('idleness', async () => {
       expect(line(both)).toMatchObject({ lagSeconds: 0, lagBytes: 0n })
