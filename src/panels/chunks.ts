@@ -34,7 +34,9 @@ function fromTimescale<Row>(state: State, main: Query, rowsOf: (facts: ChunkFact
   if (reading.kind === 'failed') {
     const remedy = /permission denied/.test(reading.error)
       ? 'GRANT USAGE ON SCHEMA timescaledb_information and SELECT on its views to this role'
-      : 'it is tried again'
+      : /"apache" licen[cs]e/.test(reading.error)
+        ? communityRemedy
+        : 'it is tried again'
     return { rows: [], unavailable: { reason: `${drawable(server.id)}: ${reading.error}`, remedy } }
   }
   if (reading.kind === 'waiting') {
@@ -62,8 +64,14 @@ function fromTimescale<Row>(state: State, main: Query, rowsOf: (facts: ChunkFact
       : []),
   ].join(' · ')
   const rows = rowsOf(facts)
+  if (apache && main === jobs && rows.length === 0) {
+    const reason = `${drawable(server.id)}: TimescaleDB runs under the Apache licence, which has no jobs or policies`
+    return { rows, unavailable: { reason, remedy: communityRemedy } }
+  }
   return notice === '' ? { rows } : { rows, notice }
 }
+
+const communityRemedy = "timescaledb.license = 'timescale' in postgresql.conf has them, for sessions that begin after a reload"
 
 type Notes = (facts: ChunkFacts, readsAllStats: boolean) => readonly string[]
 

@@ -249,6 +249,20 @@ describe('the pane', () => {
     expect(select(state).notice).toMatch(/Apache licence.*timescaledb.license = 'timescale'/)
   })
 
+  test('with the Apache licence there are no jobs, for a reason; a refusal that names it has the same remedy', () => {
+    const facts = { timescaleLicense: 'apache', readsAllStats: true } as unknown as NonNullable<ServerOptions['facts']>
+    const empty = stateOf([server({ facts, samples: [sample(jobs, [])] })], noon, ts)
+    expect(select(empty, 'jobs').unavailable).toMatchObject({
+      reason: 'ts: TimescaleDB runs under the Apache licence, which has no jobs or policies',
+      remedy: expect.stringContaining("timescaledb.license = 'timescale'"),
+    })
+    const own = stateOf([server({ facts, samples: [sample(jobs, [{ job_id: 3 }])] })], noon, ts)
+    expect(select(own, 'jobs').unavailable).toBeUndefined()
+    const error = 'functionality not supported under the current "apache" license. Learn more at https://timescale.com/.'
+    const refused = server({ problems: { jobs: { kind: 'failed', error, code: '0A000', at: noon } } })
+    expect(select(stateOf([refused], noon, ts), 'jobs').unavailable?.remedy).toContain("timescaledb.license = 'timescale'")
+  })
+
   test('says that chunks were left out, and that sizes are locked', () => {
     const sizes = sample(chunkSizes, [], {
       skipped: [{ key: key('public.metrics'), why: 'canceling statement due to lock timeout', code: '55P03' }],
