@@ -4,7 +4,9 @@ import { existsSync } from 'node:fs'
 
 const [major, minor] = process.versions.node.split('.').map(Number)
 if (major < 22 || (major === 22 && minor < 12)) {
-  process.stderr.write(`pgvigil needs Node 22.12 or later; this is ${process.versions.node}\n`)
+  const own = new URL('../node_modules/.bin/node', import.meta.url)
+  const hint = existsSync(own) ? `; the checkout has one: ${own.pathname}` : ''
+  process.stderr.write(`pgvigil needs Node 22.12 or later; this is ${process.versions.node}${hint}\n`)
   process.exit(2)
 }
 // Warnings of Node or of a library would be written over the screen.
