@@ -46,7 +46,11 @@ export function explain(error: unknown, spec: HostSpec, address: string | null, 
   if (severity !== undefined) {
     const permanent = code === '08P01' ? !passing08P01.test(message) : permanentStates.has(code ?? '')
     const why =
-      consoleUser !== null && message === 'not allowed' ? `: ${consoleUser} is neither in admin_users nor in stats_users` : ''
+      consoleUser !== null && message === 'not allowed'
+        ? `: ${consoleUser} is neither in admin_users nor in stats_users`
+        : consoleUser !== null && code === '3D000'
+          ? ': this is a PostgreSQL server, and no PgBouncer'
+          : ''
     return new DialError(message + why, code, permanent, true)
   }
   const plain = (words: string, permanent = permanentErrnos.has(code ?? '')) => new DialError(words, code, permanent)

@@ -4,7 +4,7 @@ import type { Client } from 'pg'
 import type { Target } from '../config/conninfo.ts'
 import type { Query } from '../sql/query.ts'
 import { type DecodedRow, decodeRow, textOnly } from './decode.ts'
-import { dial, hangUp } from './socket.ts'
+import { DialError, dial, hangUp } from './socket.ts'
 
 /**
  * Why a read gave no rows. `refused`: the server answered with an error and the session goes on. `silent`: no answer before the deadline;
@@ -147,7 +147,12 @@ export async function openSession(target: Target, deadlineMs: number, statementM
       }
     } catch (error) {
       close()
-      if (eachTime === null || !(error instanceof ReadError)) throw error
+      if (!(error instanceof ReadError) || error.kind === 'silent') throw error
+      // PgBouncer's console knows no SQL, and no other server calls SQL an invalid command.
+      if (error.code === '08P01' && error.message.startsWith('invalid command')) {
+        throw new DialError('this is the console of a PgBouncer: name it with --pgbouncer', error.code, true, true)
+      }
+      if (eachTime === null) throw error
       const why = `a pooler is in front of this server, and it does not let us keep our settings apart from others': ${error.message}; connect to PostgreSQL itself`
       throw new ReadError(error.kind, why, error.code)
     }

@@ -6,7 +6,8 @@ import { type Folder, temporaryFolder } from '../../src/lab/folder.ts'
 import { findPgbouncer, type PgbouncerServer, startPgbouncer } from '../../src/lab/pgbouncer.ts'
 import { type PostgresServer, startPostgres } from '../../src/lab/postgres.ts'
 import { activityPanel } from '../../src/panels/activity.ts'
-import { watching } from '../support/watching.ts'
+import { openSession } from '../../src/server/session.ts'
+import { targetOf, watching } from '../support/watching.ts'
 
 describe.skipIf(!findPgbouncer())('through a PgBouncer', () => {
   let folder: Folder
@@ -46,6 +47,16 @@ describe.skipIf(!findPgbouncer())('through a PgBouncer', () => {
       watched.stop()
       await client.end()
     }
+  })
+
+  test('its console is no PostgreSQL server, and a PostgreSQL server no console', async () => {
+    const console = openSession(targetOf(conninfo('pgbouncer'), 'postgres'), 5000, 1000)
+    await expect(console).rejects.toMatchObject({
+      permanent: true,
+      message: 'this is the console of a PgBouncer: name it with --pgbouncer',
+    })
+    const server = openSession(targetOf(`host=127.0.0.1 port=${postgres.port} user=postgres`, 'pgbouncer'), 5000, 1000)
+    await expect(server).rejects.toMatchObject({ permanent: true, message: expect.stringMatching(/this is a PostgreSQL server/) })
   })
 
   test('where statements are pooled there is nothing to be had, and the reason is told', async () => {

@@ -84,7 +84,7 @@ export function watching(servers: readonly Watched[], lists: readonly AnyList[],
   }
 }
 
-function targetOf(conninfo: string, kind: 'postgres' | 'pgbouncer'): Target {
+export function targetOf(conninfo: string, kind: 'postgres' | 'pgbouncer'): Target {
   const parsed = parseConninfo(conninfo)
   if ('error' in parsed) throw new Error(parsed.error)
   const target = resolveConninfo(parsed, {}, {}, thisMachine(), kind)
