@@ -29,19 +29,22 @@ export function factsFromRow(decoded: DecodedRow | undefined): ServerFacts {
   }
 }
 
-/** PgBouncer: SHOW VERSION ("PgBouncer 1.21.0") and SHOW CONFIG's max_client_conn. */
+/** Of a console that doesn't tell its version: asked for what all of them know. */
+const anyPgbouncer = 10000
+
+/** PgBouncer: SHOW VERSION ("PgBouncer 1.21.0") and SHOW CONFIG's max_client_conn; no rows where it refused to tell. */
 export function pgbouncerFacts(version: readonly DecodedRow[], config: readonly DecodedRow[]): ServerFacts {
   const text = (version[0]?.version ?? null) as Untrusted | null
   const limit = config.find(row => row.key === 'max_client_conn')?.value
   return {
-    version: text ? versionNumber(text) : 0,
+    version: (text ? versionNumber(text) : 0) || anyPgbouncer,
     extensions: {},
     available: [],
     versionText: text,
     readsAllStats: true,
     databaseOid: null,
     database: null,
-    usableConnections: typeof limit === 'string' ? Number(limit) : null,
+    usableConnections: typeof limit === 'string' && /^\d+$/.test(limit) ? Number(limit) : null,
     systemIdentifier: null,
     clusterName: null,
     timescaleLicense: null,

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { raw, type Untrusted } from '../../src/model/untrusted.ts'
 import { decodeRow } from '../../src/server/decode.ts'
+import { pgbouncerFacts } from '../../src/server/facts.ts'
 import { type Kind, query } from '../../src/sql/query.ts'
 
 function decoded(kind: Kind, wire: string | null | undefined): unknown {
@@ -92,5 +93,16 @@ describe('text cut by bytes on the server', () => {
   test('an empty one is empty, a NULL is null', () => {
     expect(decoded('utf8', '\\x')).toBe('')
     expect(decoded('utf8', null)).toBeNull()
+  })
+})
+
+describe('facts of a PgBouncer', () => {
+  const limit = (value: string) => [{ key: 'max_client_conn', value }]
+  test.each([
+    [[{ version: 'PgBouncer 1.24.1' }], limit('100'), 12401, 100],
+    [[{ version: 'PgBouncer (devel)' }], limit('many'), 10000, null],
+    [[], [], 10000, null],
+  ])('%j %j', (version, config, number, connections) => {
+    expect(pgbouncerFacts(version, config)).toMatchObject({ version: number, usableConnections: connections })
   })
 })
