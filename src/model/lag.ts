@@ -18,6 +18,8 @@ export type LagInput = {
   readonly primaryClock: { readonly epoch: number; readonly at: number } | null
   /** pg_last_xact_replay_timestamp in epoch seconds: by the PRIMARY's clock, so it compares with no other. */
   readonly lastReplayEpoch: number | null
+  /** What the sender itself has measured of a stall (senderStallSeconds); null: nothing that can be relied on. */
+  readonly senderStall: number | null
 }
 
 /** Between two samples further apart than this, a line says too little of when a position was passed. Milliseconds. */
@@ -29,8 +31,8 @@ const leastBound = 5
  * Seconds since the primary passed the replayed position; 0 when it has written nothing beyond it. null when nothing is known of the primary, or
  * too little: a lower bound of a few seconds.
  *
- * A position older than the whole history gives a lower bound; the commit time of the last replayed transaction gives an upper one (it
- * overstates by the time the primary was idle before).
+ * A position older than the whole history gives a lower bound, and what the sender measured of the stall a better one; the commit time of the
+ * last replayed transaction gives an upper one (it overstates by the time the primary was idle before).
  */
 export function lagSeconds(input: LagInput): Lag | null {
   const { history, replayLsn, at } = input
@@ -42,6 +44,9 @@ export function lagSeconds(input: LagInput): Lag | null {
   const atLeast = Math.max(0, at - after.at) / 1000
   const atMost = sinceLastReplay(input)
   if (!before) {
+    if (input.senderStall !== null) {
+      return { seconds: Math.max(atLeast, Math.min(input.senderStall, atMost ?? input.senderStall)), bound: 'lower' }
+    }
     if (atMost !== null) return { seconds: Math.max(atLeast, atMost), bound: 'upper' }
     return atLeast >= leastBound ? { seconds: atLeast, bound: 'lower' } : null
   }
@@ -53,6 +58,19 @@ export function lagSeconds(input: LagInput): Lag | null {
   const passedAt = replayLsn === before.lsn ? after.at : between(before, after, replayLsn)
   const passed = Math.max(0, at - passedAt) / 1000
   return { seconds: Math.max(atLeast, Math.min(passed, atMost ?? passed)), bound: 'exact' }
+}
+
+/** One standby as its walsender told of it: pg_stat_replication's replay_lsn and replay_lag. */
+export type SenderWord = { readonly replay_lsn: bigint | null; readonly replayLagSeconds: number | null }
+
+/**
+ * A stall as the sender measures it, at most one of the standby's replies old: replay_lag, when it has grown between two samples while
+ * replay_lsn stood still. A replay_lag that stands still too may be left over from another position: null.
+ */
+export function senderStallSeconds(now: SenderWord, before: SenderWord | null): number | null {
+  if (before === null || now.replay_lsn === null || now.replay_lsn !== before.replay_lsn) return null
+  if (now.replayLagSeconds === null || before.replayLagSeconds === null) return null
+  return now.replayLagSeconds > before.replayLagSeconds ? now.replayLagSeconds : null
 }
 
 function between(before: LsnPoint, after: LsnPoint, lsn: bigint): number {

@@ -2,7 +2,7 @@
 
 import type { SenderRow, SlotRow } from '../sql/replication.ts'
 import { lsn as lsnText } from './format.ts'
-import { clockSkewSeconds, type LsnPoint, lagSeconds, lsnAt } from './lag.ts'
+import { clockSkewSeconds, type LsnPoint, lagSeconds, lsnAt, senderStallSeconds } from './lag.ts'
 import type { Member } from './standbys.ts'
 import { is } from './untrusted.ts'
 
@@ -76,7 +76,7 @@ export function progressOf(link: Link, root: Member | null): Progress {
   const received = standby?.pulse && (standby.pulse.at <= mark.at || theirs.flush === null) ? pulse?.receive_lsn : null
   const seen = { ...theirs, flush: greatest(theirs.flush, received), replay }
   if (replay === null) return seen.flush === null ? nowhere : { ...nowhere, ...chain(mark.lsn, seen, null) }
-  const lag = lagBehind(mark, replay, pulse?.last_replay_epoch ?? null)
+  const lag = lagBehind(mark, replay, pulse?.last_replay_epoch ?? null, stallOf(link, mark))
   const late = sender !== null && row !== null && !standby && lag.lagBytes !== 0n && silentSinceBefore(sender, row)
   return {
     ...chain(mark.lsn, seen, row ? null : 0n),
@@ -90,7 +90,7 @@ export function progressOf(link: Link, root: Member | null): Progress {
 export function standbyLag(standby: Standby, primary: Primary | null): Lag {
   const own = standby.pulse?.rows[0]
   const mark = primary && standby.pulse && own?.lsn ? markAt(primary, standby.pulse.at, own.lsn) : null
-  return mark && own?.lsn ? lagBehind(mark, own.lsn, own.last_replay_epoch) : aloneLag(standby)
+  return mark && own?.lsn ? lagBehind(mark, own.lsn, own.last_replay_epoch, null) : aloneLag(standby)
 }
 
 const nowhere: Progress = {
@@ -151,10 +151,23 @@ function markAt(primary: Primary, wanted: number, replayed: bigint | null): Mark
   return { id, at, lsn, history, clock: clockOf(primary) }
 }
 
-function lagBehind(mark: Mark, replayed: bigint, lastReplayEpoch: number | null): Lag {
+/** What the sender measured, where it speaks of the WAL that the lag is counted from. A standby that we watch tells more itself. */
+function stallOf({ sender, row, standby }: Link, mark: Mark): number | null {
+  if (!sender || !row || standby || mark.id !== sender.id) return null
+  return senderStallSeconds(row, sender.sendersBefore?.rows.find(other => other.pid === row.pid) ?? null)
+}
+
+function lagBehind(mark: Mark, replayed: bigint, lastReplayEpoch: number | null, senderStall: number | null): Lag {
   const lagBytes = greater(0n, mark.lsn - replayed)
   if (lagBytes === 0n) return { ...unknownLag, lagBytes, lagSeconds: 0 }
-  const lag = lagSeconds({ history: mark.history, replayLsn: replayed, at: mark.at, primaryClock: mark.clock, lastReplayEpoch })
+  const lag = lagSeconds({
+    history: mark.history,
+    replayLsn: replayed,
+    at: mark.at,
+    primaryClock: mark.clock,
+    lastReplayEpoch,
+    senderStall,
+  })
   return {
     lagBytes,
     lagSeconds: lag?.seconds ?? null,

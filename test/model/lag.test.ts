@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { clockSkewSeconds, type LagInput, type LsnPoint, lagSeconds, lsnAt } from '../../src/model/lag.ts'
+import { clockSkewSeconds, type LagInput, type LsnPoint, lagSeconds, lsnAt, senderStallSeconds } from '../../src/model/lag.ts'
 
 const start = 1_800_000_000_000
 /** A primary that writes `rate` bytes a second, sampled each second for `seconds`, then idle for `idle` seconds. */
@@ -11,7 +11,7 @@ function ring(seconds: number, rate: number, idle = 0): LsnPoint[] {
   }))
 }
 const ask = (history: readonly LsnPoint[], replayLsn: bigint, at: number, more: Partial<LagInput> = {}) =>
-  lagSeconds({ history, replayLsn, at, primaryClock: null, lastReplayEpoch: null, ...more })
+  lagSeconds({ history, replayLsn, at, primaryClock: null, lastReplayEpoch: null, senderStall: null, ...more })
 
 describe('lagSeconds', () => {
   test.each([5, 12, 25])('replay paused for %i s under load', paused => {
@@ -54,6 +54,15 @@ describe('lagSeconds', () => {
     expect(ask(history, 999_000n, at, { primaryClock, lastReplayEpoch: 4988 })).toEqual({ seconds: 12.5, bound: 'upper' })
     // A clock that was set back can't make it less than what we saw with our own eyes.
     expect(ask(history, 999_000n, at, { primaryClock, lastReplayEpoch: 6000 })).toEqual({ seconds: 1, bound: 'upper' })
+  })
+
+  test('older than all samples: what the sender measured of the stall is the least, whatever a commit time allows', () => {
+    const history = ring(1, 1000)
+    const at = start + 1000
+    expect(ask(history, 999_000n, at, { senderStall: 24.9 })).toEqual({ seconds: 24.9, bound: 'lower' })
+    const primaryClock = { epoch: 5000, at }
+    expect(ask(history, 999_000n, at, { senderStall: 24.9, primaryClock, lastReplayEpoch: 4945 })?.seconds).toBe(24.9)
+    expect(ask(history, 999_000n, at, { senderStall: 0.2 })?.seconds).toBe(1)
   })
 
   test('older than all samples and no commit time: at least so many, or nothing while that says too little', () => {
@@ -125,4 +134,14 @@ test('clock skew compares each clock with ours at its own moment', () => {
   expect(clockSkewSeconds({ epoch: 1300.04, at: 1_000_000 }, { epoch: 990, at: 990_000 })).toBe(300)
   expect(clockSkewSeconds({ epoch: 700, at: 1_000_000 }, { epoch: 990, at: 990_000 })).toBe(-300)
   expect(clockSkewSeconds(null, { epoch: 990, at: 990_000 })).toBeNull()
+})
+
+test('a stall is what the sender measures while it grows at one position; else it is left over', () => {
+  const word = (replay_lsn: bigint | null, replayLagSeconds: number | null) => ({ replay_lsn, replayLagSeconds })
+  expect(senderStallSeconds(word(7n, 12.1), word(7n, 11.1))).toBe(12.1)
+  expect(senderStallSeconds(word(7n, 12.1), null)).toBeNull()
+  expect(senderStallSeconds(word(7n, 12.1), word(7n, 12.1))).toBeNull()
+  expect(senderStallSeconds(word(8n, 12.1), word(7n, 11.1))).toBeNull()
+  expect(senderStallSeconds(word(7n, 12.1), word(7n, null))).toBeNull()
+  expect(senderStallSeconds(word(null, 12.1), word(null, 11.1))).toBeNull()
 })

@@ -422,6 +422,18 @@ describe('a walsender whose standby nobody watches', () => {
     })
   })
 
+  test('a stall older than all samples is as long as the sender measures it, while that grows', () => {
+    const stalled = (replayLagSeconds: number) => ({ seen: current - 900n * MB, sent_lsn: current, replayLagSeconds })
+    expect(rowsOf(told(stalled(912.1), stalled(911.1)))[0]).toMatchObject({
+      lagBytes: 900n * MB,
+      lagSeconds: 912.1,
+      lagIsUpperBound: false,
+      lagIsLowerBound: true,
+    })
+    // Left over from another position; what our own samples say is more.
+    expect(rowsOf(told(stalled(0.001), stalled(0.001)))[0]).toMatchObject({ lagSeconds: 60.5, lagIsLowerBound: true })
+  })
+
   test('a frozen receiver: no reply for longer than the status interval; a lag by the sender that is NULL is not 0', () => {
     const [row] = rowsOf(told({ seen: current - 4n * MB, reply_epoch: clock - 14, writeLagSeconds: null }))
     expect(row).toMatchObject({ replyAgeSeconds: 14, replyOverdue: true, writeLagSeconds: null })
