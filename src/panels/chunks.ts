@@ -109,8 +109,9 @@ function size(row: { total_bytes: bigint | null; sizeLocked: boolean }): string 
 
 const yesNo = (value: boolean | null) => (value === null ? absent : value ? 'yes' : 'no')
 
+/** Moments and integers can't be compared: all integers come before all moments. */
 function rangeKey(bound: Untrusted | bigint | null, ageSeconds: number | null): number | bigint | null {
-  return typeof bound === 'bigint' ? bound : ageSeconds === null ? null : -ageSeconds
+  return typeof bound === 'bigint' ? bound - 2n ** 70n : ageSeconds === null ? null : -ageSeconds
 }
 
 /** Blank where there is nothing to tell of a row. */

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { type ChunkPaneRow, chunkRows, hypertableRows, type JobPaneRow, jobRows } from '../../src/model/chunks.ts'
+import { arrange } from '../../src/panels/arrange.ts'
 import { chunksPanel } from '../../src/panels/chunks.ts'
 import { chunkSizes, chunks, compressionStats, hypertables, jobs } from '../../src/sql/timescale.ts'
 import type { State } from '../../src/store/state.ts'
+import { freshListView } from '../../src/store/store.ts'
 import { noon, type SampleOptions, type ServerOptions, sampleOf, stateOf } from '../support/state.ts'
 
 type Row = Record<string, unknown>
@@ -273,6 +275,19 @@ describe('the pane', () => {
     expect(notice).toContain('no sizes of public.metrics: locked')
     const column = chunksPanel.lists[0]!.columns.find(({ title }) => title === 'SIZE')!
     expect(column.text(rows[0]!)).toBe('locked')
+  })
+
+  test('of the newest chunks first, those by time come before those by number', () => {
+    const rows = [
+      chunk('old', { start_age_seconds: 900 }),
+      chunk('large', { range_start: null, range_start_integer: 9_000_000_000_000_000n, start_age_seconds: null }),
+      chunk('new', { start_age_seconds: -900 }),
+      chunk('small', { range_start: null, range_start_integer: 100n, start_age_seconds: null }),
+    ]
+    const list = chunksPanel.lists.find(({ id }) => id === 'chunks')!
+    const shown = list.select(stateOf([server({ samples: [sample(chunks, rows)] })], noon, ts)).rows
+    const [section] = arrange(list, shown, freshListView, false)
+    expect(section!.items.map(({ row }) => row.chunk_name)).toEqual(['new', 'old', 'large', 'small'])
   })
 
   test('says that running jobs are not to be seen by a role without pg_read_all_stats', () => {
