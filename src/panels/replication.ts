@@ -1,6 +1,6 @@
 // Replication: who gets WAL from whom and how far behind it is, and the slots that hold WAL for them.
 
-import { bytes, count, duration } from '../model/format.ts'
+import { bytes, count, duration, lag } from '../model/format.ts'
 import {
   type ReplicationRow,
   replicationRows,
@@ -89,7 +89,7 @@ const who = (row: ReplicationRow): string =>
 const stateText = (row: ReplicationRow): string => drawable(row.state) || (row.restricted ? 'restricted' : '–')
 
 const lagText = ({ lagSeconds, lagIsUpperBound, lagIsLowerBound }: ReplicationRow): string =>
-  `${lagIsUpperBound ? '≤' : lagIsLowerBound ? '≥' : ''}${duration(lagSeconds)}`
+  `${lagIsUpperBound ? '≤' : lagIsLowerBound ? '≥' : ''}${lag(lagSeconds)}`
 
 /** A delay that was asked for is no lag to worry about. An upper bound may be far too high, so it only warns. */
 function lagTone({ lagSeconds, lagIsUpperBound, applyDelaySeconds }: ReplicationRow): Tone | undefined {

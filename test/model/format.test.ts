@@ -4,7 +4,7 @@ import * as format from '../../src/model/format.ts'
 
 type Case = readonly [name: string, got: string, expected: string]
 
-const { bytes, byteRate, count, compact, rate, percent, duration, ageMs, clock, lsn, parseLsn, meter, perSecond } = format
+const { bytes, byteRate, count, compact, rate, percent, duration, lag, ageMs, clock, lsn, parseLsn, meter, perSecond } = format
 
 const k = 1024
 const cases: Case[] = [
@@ -104,6 +104,17 @@ const cases: Case[] = [
       [86400 * 1234, '1234d00h'],
     ] as const
   ).map(([n, text]) => [`duration(${n})`, duration(n), text] as const),
+  ...(
+    [
+      [null, '–'],
+      [0, '0.0s'],
+      [9.99, '9.9s'],
+      [10, '10.0s'],
+      [24.98, '24.9s'],
+      [59.99, '59.9s'],
+      [60, '1m00s'],
+    ] as const
+  ).map(([n, text]) => [`lag(${n})`, lag(n), text] as const),
   ['ageMs', ageMs(12_345), '12s'],
   ['ageMs', ageMs(7_990), '7s'],
   ['ageMs', ageMs(-5), '0s'],
@@ -137,7 +148,7 @@ test.each(cases)('%s is %s', (_, got, expected) => {
 })
 
 test('what we do not have is a dash, never 0', () => {
-  for (const text of [bytes, byteRate, count, compact, rate, percent, duration, ageMs, clock]) {
+  for (const text of [bytes, byteRate, count, compact, rate, percent, duration, lag, ageMs, clock]) {
     for (const nothing of [null, undefined, Number.NaN, Number.POSITIVE_INFINITY]) expect(text(nothing)).toBe('–')
   }
   expect(lsn(null)).toBe('–')
