@@ -126,9 +126,16 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
     const [current, bounds] = [session as Session, answerMs()]
     begunAt.set(factsQuery.id, Date.now())
     if (target.kind === 'pgbouncer') {
-      const version = await current.read(showVersion, showVersion.variants[0]!.text, [], bounds)
-      const config = await current.read(showConfig, showConfig.variants[0]!.text, [], bounds)
-      facts = pgbouncerFacts(version.rows, config.rows)
+      // A console that refuses one of these can still be asked for its pools.
+      const rowsOr = async (query: Query) => {
+        try {
+          return (await current.read(query, query.variants[0]!.text, [], bounds)).rows
+        } catch (error) {
+          if (error instanceof ReadError && error.kind === 'refused') return []
+          throw error
+        }
+      }
+      facts = pgbouncerFacts(await rowsOr(showVersion), await rowsOr(showConfig))
     } else {
       const { rows } = await current.read(factsQuery, factsQuery.variants[0]!.text, [], bounds)
       facts = factsFromRow(rows[0])
