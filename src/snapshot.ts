@@ -81,7 +81,7 @@ async function look(
   for (let i = 1; i <= looks; i++) {
     update.setNow(store, Date.now(), null)
     await write(plan.json ? jsonDocument(store.getState(), plan) : textDocument(store.getState(), plan))
-    if (i < looks) await new Promise(resolve => setTimeout(resolve, config.intervalMs))
+    if (i < looks) await nextTick(store, config.intervalMs, wanted)
   }
   return 0
 }
@@ -105,6 +105,36 @@ function settled(store: Store, atMostMs: number, wanted: (id: string) => ReturnT
       resolve()
     }
     check()
+  })
+}
+
+/**
+ * Resolves when every server that is up has answered its next tick: a look that only waits for the clock shows data that are up to one
+ * interval old. Half an interval after they were due it no longer waits.
+ */
+function nextTick(store: Store, intervalMs: number, wanted: (id: string) => ReturnType<typeof wantedByLists>): Promise<void> {
+  const seen = store.getState().servers
+  const begun = performance.now()
+  return new Promise(resolve => {
+    const timers = [0.5, 1, 1.5].map(share => setTimeout(check, share * intervalMs))
+    const unsubscribe = store.subscribe(check)
+    function check() {
+      const servers = Object.values(store.getState().servers)
+      const up = servers.filter(({ link }) => link.state === 'up')
+      const waited = (performance.now() - begun + 1) / intervalMs
+      const enough = up.every(server => hasTicked(server, seen[server.id], wanted(server.id))) ? (up.length > 0 ? 0.5 : 1) : 1.5
+      if (waited < enough) return
+      for (const timer of timers) clearTimeout(timer)
+      unsubscribe()
+      resolve()
+    }
+  })
+}
+
+function hasTicked(now: ServerState, before: ServerState | undefined, wants: ReturnType<typeof wantedByLists>): boolean {
+  return wants.every(({ query }) => {
+    const [entry, earlier] = [now.readings[query.id], before?.readings[query.id]]
+    return query.every !== 'tick' || !entry || entry.problem !== null || entry.sample !== earlier?.sample
   })
 }
 
