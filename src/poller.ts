@@ -3,8 +3,9 @@
 
 import type { Target } from './config/conninfo.ts'
 import { factsFromRow, pgbouncerFacts } from './server/facts.ts'
-import { openSession, ReadError, type ReadResult, type Session } from './server/session.ts'
+import { openSession, type ReadResult, type Session } from './server/session.ts'
 import { DialError } from './server/socket.ts'
+import { ServerError, type WireRow } from './server/wire.ts'
 import { showConfig, showVersion } from './sql/pgbouncer.ts'
 import { pickVariant, type Query, type Untrusted } from './sql/query.ts'
 import { facts as factsQuery } from './sql/server.ts'
@@ -25,12 +26,18 @@ export type PollerOptions = {
 export type Poller = {
   /** Asks at once for what is wanted now and not there yet, instead of at the next tick. */
   poke(): void
+  /** Forgets what was asked of a server, so that all that is wanted of it is asked at once: something was done to it. */
+  again(serverId: string): void
+  /** A quick statement of somebody else's on the session that reads. Throws ServerError: there may be no session now. */
+  lend(serverId: string, text: string, values: readonly (string | number)[]): Promise<readonly WireRow[]>
   /** Ends all loops and destroys all connections without waiting for any server. */
   stop(): void
 }
 
 /** No statement may take longer on a server; those of a tick are bounded by the interval besides. */
 const longestStatementMs = 5000
+/** A lent statement may stand behind one of those. Milliseconds. */
+const lendMs = longestStatementMs + 3000
 /** A server that answers, but slower than its bound, is given more time: so many times its bound at the most. */
 const mostPatience = 4
 /** Each row whose detail was opened is a want of its own: they are not kept for ever. */
@@ -40,18 +47,26 @@ const retry = { firstMs: 250, capMs: 5000, jitter: 0.2, deniedMs: 30_000 }
 const lastingMs = 5000
 
 export function startPoller(options: PollerOptions): Poller {
-  const loops = options.servers.map(({ id, target }) => serverLoop(id, target, options))
+  const loops = new Map(options.servers.map(({ id, target }) => [id, serverLoop(id, target, options)]))
   return {
     poke: () => {
-      for (const loop of loops) loop.poke()
+      for (const loop of loops.values()) loop.poke()
+    },
+    again: id => loops.get(id)?.again(),
+    lend: async (id, text, values) => {
+      const session = loops.get(id)?.session()
+      if (!session) throw new ServerError('lost', 'there is no session with the server now', null)
+      return session.lend(text, values, lendMs)
     },
     stop: () => {
-      for (const loop of loops) loop.stop()
+      for (const loop of loops.values()) loop.stop()
     },
   }
 }
 
-function serverLoop(id: string, target: Target, options: PollerOptions): { poke(): void; stop(): void } {
+type Loop = { poke(): void; again(): void; stop(): void; session(): Session | null }
+
+function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   const { receive, drawable } = options
   let session: Session | null = null
   let facts: ServerFacts | null = null
@@ -131,7 +146,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
         try {
           return (await current.read(query, query.variants[0]!.text, [], bounds)).rows
         } catch (error) {
-          if (error instanceof ReadError && error.kind === 'refused') return []
+          if (error instanceof ServerError && error.kind === 'refused') return []
           throw error
         }
       }
@@ -148,7 +163,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
       try {
         await readFacts()
       } catch (error) {
-        if (!(error instanceof ReadError) || error.kind !== 'refused') throw error
+        if (!(error instanceof ServerError) || error.kind !== 'refused') throw error
       }
     }
     slowestMs = 0
@@ -209,7 +224,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
   }
 
   function refusedOrThrow(query: Query, error: unknown): void {
-    if (!(error instanceof ReadError) || error.kind !== 'refused') throw error
+    if (!(error instanceof ServerError) || error.kind !== 'refused') throw error
     if (error.code === '57014' && query.every === 'tick') {
       patience = Math.min(mostPatience, patience * 2)
       slowestMs = Number.POSITIVE_INFINITY
@@ -247,7 +262,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
         round.rows.push(...rows)
         round.tookMs += tookMs
       } catch (error) {
-        if (!(error instanceof ReadError) || error.kind !== 'refused') throw error
+        if (!(error instanceof ServerError) || error.kind !== 'refused') throw error
         round.skipped.push({ key: value as unknown as Untrusted, why: drawable(error.message), code: error.code })
       }
     } while (!stopped && Date.now() < until())
@@ -288,7 +303,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
         session?.close()
         session = null
         if (stopped) return
-        if (!(error instanceof ReadError)) throw error
+        if (!(error instanceof ServerError)) throw error
         if (error.kind === 'silent') patience = Math.min(mostPatience, patience * 2)
         if (error.kind === 'silent') report({ state: 'stale', word: 'STALE', why: error.message })
         else report({ state: 'connecting', word: 'CONNECTING', why: drawable(error.message) })
@@ -309,6 +324,11 @@ function serverLoop(id: string, target: Target, options: PollerOptions): { poke(
   void run()
   return {
     poke: () => wake?.(),
+    again: () => {
+      begunAt.clear()
+      wake?.()
+    },
+    session: () => session,
     stop: () => {
       stopped = true
       session?.close()
@@ -330,6 +350,6 @@ function failureOf(error: unknown): { word: LinkWord; why: string } {
     return { word: /recovery/.test(message) ? 'RECOVERY' : 'STARTING', why: message }
   }
   if (error instanceof DialError && error.permanent) return { word: 'DENIED', why: message }
-  if (error instanceof DialError || error instanceof ReadError) return { word: 'DOWN', why: message }
+  if (error instanceof DialError || error instanceof ServerError) return { word: 'DOWN', why: message }
   throw error
 }

@@ -12,6 +12,7 @@ export type Session = {
   readonly leader_pid: number | null
   readonly backend_type: Untrusted | null
   readonly backend_start: Untrusted | null
+  readonly query_start: Untrusted | null
   readonly datid: bigint | null
   /** null: no database, or a name not known to us. */
   readonly datname: Untrusted | null
@@ -40,7 +41,7 @@ export type Session = {
   /** true and false as PgBouncer says; null: direct, or not known at this moment. */
   readonly pooledLinked: boolean | null
   readonly kind: 'client' | 'walsender' | 'background'
-  /** Our own reading session. */
+  /** One of ours: the session that reads, or that of a deed. */
   readonly own: boolean
   /** Our role may not see the state, waits and query. */
   readonly restricted: boolean
@@ -49,20 +50,24 @@ export type Session = {
 export type Names = {
   readonly databases: ReadonlyMap<bigint, Untrusted>
   readonly roles: ReadonlyMap<bigint, Untrusted>
+  readonly superusers: ReadonlySet<bigint>
+  /** Roles whose privileges ours has. */
+  readonly privileges: ReadonlySet<bigint>
 }
 
 /** The names behind oids, as last read. */
 export function namesByOid(rows: readonly NamesRow[]): Names {
   const [databases, roles] = [new Map<bigint, Untrusted>(), new Map<bigint, Untrusted>()]
   for (const { kind, oid, name } of rows) (is(kind, 'database') ? databases : roles).set(oid, name)
-  return { databases, roles }
+  const those = (has: (row: NamesRow) => boolean | null) => new Set(rows.filter(has).map(({ oid }) => oid))
+  return { databases, roles, superusers: those(row => row.is_superuser), privileges: those(row => row.has_privileges) }
 }
 
 /** What sessions are told of beside their own rows. */
 export type Surroundings = {
   readonly server: string
   readonly names: Names
-  readonly ownPid: number | null
+  readonly ownPids: ReadonlySet<number>
   readonly pooledOf: (row: ActivityRow) => Behind | null
 }
 
@@ -78,6 +83,7 @@ export function sessions(rows: readonly ActivityRow[], around: Surroundings): re
       leader_pid: row.leader_pid,
       backend_type: row.backend_type,
       backend_start: row.backend_start,
+      query_start: row.query_start,
       datid: row.datid,
       datname: row.datid === null ? null : (around.names.databases.get(row.datid) ?? null),
       usesysid: row.usesysid,
@@ -101,7 +107,7 @@ export function sessions(rows: readonly ActivityRow[], around: Surroundings): re
       pooledClient: pooled?.client ?? null,
       pooledLinked: pooled?.linked ?? null,
       kind: kindOf(leader ?? row),
-      own: row.pid === around.ownPid,
+      own: around.ownPids.has(row.pid),
       restricted: row.backend_type === null,
     }
   })

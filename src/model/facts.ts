@@ -8,6 +8,16 @@ export type ServerFacts = PickFacts & {
   readonly versionText: Untrusted | null
   /** May read others' rows of pg_stat_activity (superuser or pg_read_all_stats). Always true for PgBouncer. */
   readonly readsAllStats: boolean
+  /** Our role by what it may do. Of PgBouncer nothing is said here: all false but `readsAllStats`. */
+  readonly superuser: boolean
+  /** pg_signal_backend: may cancel and terminate sessions of roles that are no superusers. */
+  readonly signalsBackends: boolean
+  /** pg_signal_autovacuum_worker (18). */
+  readonly signalsAutovacuum: boolean
+  readonly pausesReplay: boolean
+  readonly resumesReplay: boolean
+  /** REPLICATION: may drop slots. */
+  readonly hasReplication: boolean
   readonly databaseOid: bigint | null
   readonly database: Untrusted | null
   /** Connections that ordinary roles can really use: max_connections less both reserves. PgBouncer: max_client_conn. */
@@ -16,4 +26,6 @@ export type ServerFacts = PickFacts & {
   readonly systemIdentifier: bigint | null
   readonly clusterName: Untrusted | null
   readonly timescaleLicense: Untrusted | null
+  /** The schema of its functions. */
+  readonly timescaleSchema: Untrusted | null
 }

@@ -72,6 +72,9 @@ export type LockWait = LockObject & {
   readonly held: LockObject | null
   readonly backend_type: Untrusted | null
   readonly backend_start: Untrusted | null
+  /** Of a prepared transaction: when it was prepared. */
+  readonly xact_start: Untrusted | null
+  readonly query_start: Untrusted | null
   readonly leader_pid: number | null
   readonly datname: Untrusted | null
   readonly datid: bigint | null
@@ -309,6 +312,8 @@ function wait(
     held: holds ? lockObject(holds, rowRelations, names) : null,
     backend_type: session?.backend_type ?? null,
     backend_start: session?.backend_start ?? null,
+    xact_start: row?.xact_start ?? null,
+    query_start: session?.query_start ?? null,
     leader_pid: session?.leader_pid ?? null,
     datid: row?.datid ?? null,
     datname: row?.datid == null ? null : (names.databases.get(row.datid) ?? null),

@@ -1,35 +1,16 @@
 // Activity: who is doing what, for how long, waiting on what, and who is really behind it.
 
-import {
-  caller,
-  isIdle,
-  isIdleInTransaction,
-  lastingSeconds,
-  namesByOid,
-  type Session,
-  sessions,
-  stateWord,
-  urgency,
-} from '../model/activity.ts'
+import { caller, isIdle, isIdleInTransaction, lastingSeconds, type Session, stateWord, urgency } from '../model/activity.ts'
 import { count, duration } from '../model/format.ts'
 import { drawable, is, raw, type Untrusted } from '../model/untrusted.ts'
+import { sessionsOf } from '../sessions.ts'
 import { activity, activityText } from '../sql/activity.ts'
 import { showClients, showServers } from '../sql/pgbouncer.ts'
 import { names, pulse } from '../sql/server.ts'
 import { read, rowsOf } from '../store/selectors.ts'
 import type { State } from '../store/state.ts'
 import { type Column, type DetailLine, list, type Panel, type Selected, type Tone } from './panel.ts'
-import {
-  ageNotice,
-  behindOn,
-  focusOf,
-  noServer,
-  notice,
-  poolerNotices,
-  restrictedNotice,
-  sessionId,
-  withoutRows,
-} from './sessions.ts'
+import { ageNotice, focusOf, noServer, notice, poolerNotices, restrictedNotice, sessionId, withoutRows } from './sessions.ts'
 import { sqlBlock } from './sql-block.ts'
 
 /** A transaction may sit idle, and one may run, so long before it is worth a colour. Seconds. */
@@ -41,12 +22,7 @@ function select(state: State): Selected<Session> {
   if (!server) return { rows: [], unavailable: noServer }
   const reading = read(state, server.id, activity)
   if (reading.kind !== 'fresh' && reading.kind !== 'stale') return withoutRows(reading)!
-  const rows = sessions(reading.sample.rows, {
-    server: server.id,
-    names: namesByOid(rowsOf(state, server.id, names)),
-    ownPid: rowsOf(state, server.id, pulse)[0]?.own_pid ?? null,
-    pooledOf: behindOn(state, server.id),
-  })
+  const rows = sessionsOf(state, server.id)
   const restricted = rows.filter(row => row.restricted && row.kind === 'client').length
   return {
     rows,

@@ -1,9 +1,10 @@
 // Locks: who holds up whom. Roots on top, the one that holds up most first, and under each those that wait for it.
 
-import { caller, isIdleInTransaction, namesByOid, stateWord } from '../model/activity.ts'
+import { caller, isIdleInTransaction, stateWord } from '../model/activity.ts'
 import { duration } from '../model/format.ts'
-import { type LockWait, lockForest, nodeId, objectWords } from '../model/locks.ts'
+import { type LockWait, nodeId, objectWords } from '../model/locks.ts'
 import { drawable, is, raw } from '../model/untrusted.ts'
+import { behindOn, waitsOf } from '../sessions.ts'
 import { activityText } from '../sql/activity.ts'
 import { locks } from '../sql/locks.ts'
 import { showClients, showServers } from '../sql/pgbouncer.ts'
@@ -12,7 +13,7 @@ import { read, rowsOf } from '../store/selectors.ts'
 import type { State } from '../store/state.ts'
 import { copiedQuery, fullText, nameOf } from './activity.ts'
 import { type Column, type DetailLine, list, type Panel, type Selected, type Tone } from './panel.ts'
-import { ageNotice, behindOn, focusOf, noServer, notice, restrictedNotice, sessionId, withoutRows } from './sessions.ts'
+import { ageNotice, focusOf, noServer, notice, restrictedNotice, sessionId, withoutRows } from './sessions.ts'
 import { sqlBlock } from './sql-block.ts'
 
 /** A wait that a person should look at. Seconds. */
@@ -25,7 +26,7 @@ function select(state: State): Selected<LockWait> {
   if (reading.kind !== 'fresh' && reading.kind !== 'stale') return withoutRows(reading)!
   const restricted = rowsOf(state, server.id, pulse)[0]?.restricted ?? 0
   return {
-    rows: lockForest(server.id, reading.sample.rows, namesByOid(rowsOf(state, server.id, names))),
+    rows: waitsOf(state, server.id),
     ...notice(ageNotice(state, reading), restrictedNotice(restricted, server)),
   }
 }

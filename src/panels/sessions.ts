@@ -1,7 +1,7 @@
-// What Activity and Locks share: the server in focus, the poolers in front of it, and the words for data that are old or restricted.
+// What Activity and Locks share: the server in focus, and the words for data that are old or restricted.
 
-import { behindBackends, type PoolerEnds } from '../model/behind.ts'
 import { ageMs } from '../model/format.ts'
+import { sqlName } from '../model/sql-name.ts'
 import { drawable, raw, type Untrusted } from '../model/untrusted.ts'
 import { showClients, showServers } from '../sql/pgbouncer.ts'
 import { idsOf, picture, read } from '../store/selectors.ts'
@@ -20,25 +20,6 @@ export function sessionId(pid: number, backend_start: Untrusted | null): string 
 }
 
 export const noServer: Absence = { reason: 'no PostgreSQL server was given', remedy: 'pgvigil CONNINFO' }
-
-/** Finds the pooler and the client behind a backend of a server, from what the PgBouncers said last. */
-export function behindOn(state: State, serverId: string): ReturnType<typeof behindBackends> {
-  const { servers } = picture(state)
-  const known = idsOf(state, 'postgres').map(id => servers[id]!)
-  const poolers = idsOf(state, 'pgbouncer').map((id): PoolerEnds => {
-    const { host, port } = servers[id]!
-    const [opened, clients] = [read(state, id, showServers), read(state, id, showClients)]
-    return {
-      id,
-      host,
-      port,
-      // Whose a backend is holds as long as it lives; who is linked to it changes with each transaction.
-      servers: opened.kind === 'fresh' || opened.kind === 'stale' ? opened.sample.rows : null,
-      clients: opened.kind === 'fresh' && clients.kind === 'fresh' ? clients.sample.rows : null,
-    }
-  })
-  return behindBackends(serverId, known, poolers)
-}
 
 /** A line for each pooler that does not say who its clients are; none while all do, or have not been asked yet. */
 export function poolerNotices(state: State): readonly string[] {
@@ -64,11 +45,7 @@ export function ageNotice(state: State, reading: Reading<unknown>): string | nul
 /** What to say of sessions that our role may not look into. */
 export function restrictedNotice(count: number, server: ServerState): string | null {
   if (count === 0) return null
-  return `${count} ${count === 1 ? 'session' : 'sessions'} restricted: GRANT pg_monitor TO ${drawable(identifier(server.user))};`
-}
-
-function identifier(name: string): string {
-  return /^[a-z_][a-z0-9_$]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`
+  return `${count} ${count === 1 ? 'session' : 'sessions'} restricted: GRANT pg_monitor TO ${drawable(sqlName(server.user))};`
 }
 
 /** A list without rows to show, for the reasons a reading can have; null when there are rows. */

@@ -20,12 +20,19 @@ export function factsFromRow(decoded: DecodedRow | undefined): ServerFacts {
     ],
     versionText: row.version_text,
     readsAllStats: row.reads_all_stats,
+    superuser: row.is_superuser,
+    signalsBackends: row.signals_backends,
+    signalsAutovacuum: row.signals_autovacuum,
+    pausesReplay: row.pauses_replay,
+    resumesReplay: row.resumes_replay,
+    hasReplication: row.has_replication,
     databaseOid: row.database_oid,
     database: row.datname,
     usableConnections: row.usable_connections,
     systemIdentifier: row.system_identifier,
     clusterName: row.cluster_name,
     timescaleLicense: row.timescaledb_license,
+    timescaleSchema: row.timescaledb_schema,
   }
 }
 
@@ -42,12 +49,19 @@ export function pgbouncerFacts(version: readonly DecodedRow[], config: readonly 
     available: [],
     versionText: text,
     readsAllStats: true,
+    superuser: false,
+    signalsBackends: false,
+    signalsAutovacuum: false,
+    pausesReplay: false,
+    resumesReplay: false,
+    hasReplication: false,
     databaseOid: null,
     database: null,
     usableConnections: typeof limit === 'string' && /^\d+$/.test(limit) ? Number(limit) : null,
     systemIdentifier: null,
     clusterName: null,
     timescaleLicense: null,
+    timescaleSchema: null,
   }
 }
 

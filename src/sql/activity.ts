@@ -13,6 +13,7 @@ const columns = {
   client_addr: 'text',
   client_port: 'int',
   backend_start: 'text',
+  query_start: 'text',
   state: 'text',
   wait_event_type: 'text',
   wait_event: 'text',
@@ -29,7 +30,7 @@ const columns = {
 
 const text = (queryId: string) => `
 SELECT pid, leader_pid, backend_type, datid::int8 AS datid, usesysid::int8 AS usesysid, application_name,
-       host(client_addr) AS client_addr, client_port, backend_start::text AS backend_start, state, wait_event_type, wait_event,
+       host(client_addr) AS client_addr, client_port, backend_start::text AS backend_start, query_start::text AS query_start, state, wait_event_type, wait_event,
        extract(epoch FROM clock_timestamp() - backend_start)::float8 AS backend_age_seconds,
        extract(epoch FROM clock_timestamp() - xact_start)::float8 AS xact_age_seconds,
        extract(epoch FROM clock_timestamp() - query_start)::float8 AS query_age_seconds,

@@ -25,6 +25,8 @@ const columns = {
   row_relation_name: 'text',
   backend_type: 'text',
   backend_start: 'text',
+  xact_start: 'text',
+  query_start: 'text',
   leader_pid: 'int',
   datid: 'big',
   usesysid: 'big',
@@ -118,7 +120,7 @@ SELECT kind, pid, blocked_by, locktype, mode, s.database::int8 AS lock_database,
        objsubid::int AS objsubid, extract(epoch FROM clock_timestamp() - waitstart)::float8 AS wait_seconds,
        row_database::int8 AS row_database, row_relation::int8 AS row_relation,
        CASE WHEN names_free AND row_database IN (0, here.database) THEN row_relation::regclass::text END AS row_relation_name,
-       leader_pid, backend_type, backend_start::text AS backend_start, datid::int8 AS datid, usesysid::int8 AS usesysid, application_name,
+       leader_pid, backend_type, backend_start::text AS backend_start, xact_start::text AS xact_start, query_start::text AS query_start, datid::int8 AS datid, usesysid::int8 AS usesysid, application_name,
        host(client_addr) AS client_addr, client_port, state, wait_event_type, wait_event,
        extract(epoch FROM clock_timestamp() - xact_start)::float8 AS xact_age_seconds,
        extract(epoch FROM clock_timestamp() - query_start)::float8 AS query_age_seconds,
@@ -131,7 +133,7 @@ SELECT kind, pid, blocked_by, locktype, mode, s.database::int8 AS lock_database,
  * prepared transaction), NULL when it doesn't wait; the lock columns are those of the lock it waits for, `wait_seconds` NULL before PostgreSQL
  * 14, `row_relation` the table of the row it wants when it waits for another transaction to end. `held`: a lock that its holder has on an
  * object that somebody waits for; `pid` 0 with `gid` is a prepared transaction, whose database, owner and age stand in `datid`, `usesysid`
- * and `xact_age_seconds`. Names of relations of other databases, and while the catalog is locked, are NULL. Ages in seconds.
+ * and `xact_age_seconds`, the moment of its PREPARE in `xact_start`. Names of relations of other databases, and while the catalog is locked, are NULL. Ages in seconds.
  */
 export const locks = query({
   id: 'locks',

@@ -15,6 +15,11 @@ export const facts = query({
     datname: 'text!',
     is_superuser: 'bool!',
     reads_all_stats: 'bool!',
+    signals_backends: 'bool!',
+    signals_autovacuum: 'bool!',
+    pauses_replay: 'bool!',
+    resumes_replay: 'bool!',
+    has_replication: 'bool!',
     usable_connections: 'int!',
     system_identifier: 'big!',
     cluster_name: 'text',
@@ -22,6 +27,7 @@ export const facts = query({
     timescaledb_version: 'text',
     timescaledb_available: 'bool!',
     timescaledb_license: 'text',
+    timescaledb_schema: 'text',
     pg_stat_statements_version: 'text',
     pg_stat_statements_available: 'bool!',
   },
@@ -35,6 +41,11 @@ SELECT current_setting('server_version_num')::int AS version_num,
        d.datname,
        r.rolsuper AS is_superuser,
        r.rolsuper OR pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS reads_all_stats,
+       r.rolsuper OR pg_has_role(current_user, 'pg_signal_backend', 'USAGE') AS signals_backends,
+       r.rolsuper OR EXISTS (SELECT FROM pg_roles s WHERE s.rolname = 'pg_signal_autovacuum_worker' AND pg_has_role(s.oid, 'USAGE')) AS signals_autovacuum,
+       has_function_privilege('pg_wal_replay_pause()', 'EXECUTE') AS pauses_replay,
+       has_function_privilege('pg_wal_replay_resume()', 'EXECUTE') AS resumes_replay,
+       r.rolsuper OR r.rolreplication AS has_replication,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
          - coalesce(current_setting('reserved_connections', true)::int, 0) AS usable_connections,
        (pg_control_system()).system_identifier AS system_identifier,
@@ -43,6 +54,7 @@ SELECT current_setting('server_version_num')::int AS version_num,
        (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb_version,
        EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') AS timescaledb_available,
        current_setting('timescaledb.license', true) AS timescaledb_license,
+       (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'timescaledb') AS timescaledb_schema,
        (SELECT extversion FROM pg_extension WHERE extname = 'pg_stat_statements') AS pg_stat_statements_version,
        EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements') AS pg_stat_statements_available
   FROM pg_database d, pg_roles r
@@ -127,17 +139,20 @@ SELECT coalesce(sum(xact_commit + xact_rollback), 0)::int8 AS xact,
 })
 export type CountersRow = RowOf<typeof counters>
 
-/** The names behind datid and usesysid: read apart from sessions, so that a locked catalog never hides them. */
+/**
+ * The names behind datid and usesysid: read apart from sessions, so that a locked catalog never hides them. Of a role also whether it is a
+ * superuser, and whether ours has its privileges (is it, is a member of it, or is a superuser): whose sessions may be ended follows from that.
+ */
 export const names = query({
   id: 'names',
   on: 'postgres',
   every: 5,
-  columns: { kind: 'text!', oid: 'big!', name: 'text!' },
+  columns: { kind: 'text!', oid: 'big!', name: 'text!', is_superuser: 'bool', has_privileges: 'bool' },
   variants: [
     {
       from: 130000,
-      text: `SELECT 'database' AS kind, oid::int8 AS oid, datname AS name FROM pg_database
-UNION ALL SELECT 'role', oid::int8, rolname FROM pg_roles`,
+      text: `SELECT 'database' AS kind, oid::int8 AS oid, datname AS name, NULL::bool AS is_superuser, NULL::bool AS has_privileges FROM pg_database
+UNION ALL SELECT 'role', oid::int8, rolname, rolsuper, pg_has_role(oid, 'USAGE') FROM pg_roles`,
     },
   ],
 })

@@ -16,7 +16,7 @@ const secondsAgo = (column: string) =>
 
 /**
  * Hypertables, and those that hold continuous aggregates (with `view_schema` and `view_name`; `num_chunks` is NULL for them). `qualified` is the
- * quoted name for a regclass. `time_interval` or `integer_interval`: how much a chunk of the first dimension spans.
+ * quoted name for a regclass. `owned`: our role has the owner's privileges, which compressing takes. `time_interval` or `integer_interval`: how much a chunk of the first dimension spans.
  */
 export const hypertables = query({
   id: 'hypertables',
@@ -28,6 +28,7 @@ export const hypertables = query({
     hypertable_name: 'text!',
     qualified: 'text!',
     owner: 'text',
+    owned: 'bool',
     num_dimensions: 'int',
     num_chunks: 'int',
     compression_enabled: 'bool',
@@ -44,7 +45,7 @@ export const hypertables = query({
       text: `
 SELECT t.hypertable_schema, t.hypertable_name,
        format('%I.%I', t.hypertable_schema, t.hypertable_name) AS qualified,
-       t.owner, t.num_dimensions, t.num_chunks, t.compression_enabled,
+       t.owner, pg_has_role(t.owner, 'USAGE') AS owned, t.num_dimensions, t.num_chunks, t.compression_enabled,
        d.column_name AS primary_dimension, d.column_type::text AS primary_dimension_type,
        d.time_interval::text AS time_interval, d.integer_interval, t.view_schema, t.view_name
   FROM (SELECT h.hypertable_schema, h.hypertable_name, h.owner, h.num_dimensions, h.num_chunks, h.compression_enabled,
@@ -177,7 +178,7 @@ SELECT $1::text AS hypertable, chunk_schema, chunk_name, before_compression_tota
 export type CompressionRow = RowOf<typeof compressionStats>
 
 /**
- * Jobs (policies and user-defined actions) with how they fare. `job_status` Running is told by pg_stat_activity, so only to a role that may read all of it, and
+ * Jobs (policies and user-defined actions) with how they fare. `owned`: our role has the owner's privileges, which running and changing takes. `job_status` Running is told by pg_stat_activity, so only to a role that may read all of it, and
  * may come once for each worker of a job: one row a job. The last error is visible to the job's owner and the database owner's members only.
  */
 export const jobs = query({
@@ -191,6 +192,7 @@ export const jobs = query({
     proc_schema: 'text',
     proc_name: 'text',
     owner: 'text',
+    owned: 'bool',
     hypertable_schema: 'text',
     hypertable_name: 'text',
     schedule_interval: 'text',
@@ -220,7 +222,7 @@ export const jobs = query({
       from: 21100,
       text: `
 SELECT DISTINCT ON (j.job_id)
-       j.job_id, j.application_name, j.proc_schema, j.proc_name, j.owner::text AS owner,
+       j.job_id, j.application_name, j.proc_schema, j.proc_name, j.owner::text AS owner, pg_has_role(j.owner::name, 'USAGE') AS owned,
        j.hypertable_schema, j.hypertable_name,
        j.schedule_interval::text AS schedule_interval, j.fixed_schedule, j.max_runtime::text AS max_runtime, j.max_retries,
        j.retry_period::text AS retry_period, j.scheduled,

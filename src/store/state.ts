@@ -90,9 +90,98 @@ export type ListView = {
   readonly lastIndex: number
 }
 
+/** Rows of a list as they were when a key was pressed: what a deed may be done to. `missing`: tagged ones that are no longer on the list. */
+export type Subject = {
+  readonly list: string
+  readonly rows: readonly Readonly<Record<string, unknown>>[]
+  readonly missing: number
+}
+
+/**
+ * What a deed is done to, frozen when the key was pressed. `label` (drawable) names it in a sentence. `role` and `started` are those of the
+ * server then: another role, or another start of the server (epoch seconds), makes it another place. Each action adds what identifies its own.
+ */
+export type Frozen = {
+  readonly server: string
+  readonly label: string
+  readonly role: Role | 'pgbouncer' | null
+  readonly started: number | null
+}
+
+/** What is asked of a server besides what the pane shows, while a question or a deed needs it. */
+export type Watch = { readonly server: string; readonly query: Query }
+
+/** The question before a deed. It never closes by itself. */
+export type Confirm = {
+  readonly kind: 'confirm'
+  readonly action: string
+  readonly targets: readonly Frozen[]
+  /** Of the tagged rows those it can't be done to, and why. Drawable. */
+  readonly leftOut: readonly { readonly label: string; readonly why: string }[]
+  /** What was typed so far of the target's name, where that is what confirms. */
+  readonly typed: string
+  /** The number field: digits as they were typed; null where there is none. */
+  readonly seconds: string | null
+  /** First line shown of what may be longer than the screen. */
+  readonly top: number
+  /** A word to the user about the last key. Drawable. */
+  readonly note: string | null
+  /** Epoch ms. */
+  readonly at: number
+  /** It came up with the keys that are being handled now: nobody can have read it yet. */
+  readonly fresh: boolean
+  readonly watches: readonly Watch[]
+  /** Why the audit trail can't be written. Drawable. */
+  readonly trailTrouble: string | null
+}
+
+type MenuDialog = { readonly kind: 'menu'; readonly index: number; readonly typed: string }
+
 export type Dialog =
   | { readonly kind: 'help'; readonly top: number }
-  | { readonly kind: 'menu'; readonly menu: 'sort' | 'palette' | 'servers'; readonly index: number; readonly typed: string }
+  | (MenuDialog & { readonly menu: 'sort' | 'palette' | 'servers' })
+  | (MenuDialog & { readonly menu: 'act'; readonly subject: Subject })
+  | Confirm
+  /** Asked before leaving what is not finished; `code`: what pgvigil would end with. */
+  | { readonly kind: 'quit'; readonly code: number }
+
+/** How a deed ended, in the words that screen and audit trail use. */
+export type Outcome = 'signal sent' | 'gone' | 'still there' | 'already gone' | 'skipped' | 'refused' | 'failed' | 'done'
+
+/** One target of a deed. `outcome` null: not begun, or under way without a word yet; `ended`: nothing more will come. Texts are drawable. */
+export type WorkItem = {
+  readonly label: string
+  readonly outcome: Outcome | null
+  readonly say: string
+  readonly begunAt: number | null
+  readonly ended: boolean
+}
+
+/** A deed that was confirmed: under way, or ended and still told of. Times in epoch ms. */
+export type Work = {
+  readonly id: number
+  readonly action: string
+  readonly label: string
+  readonly server: string
+  readonly items: readonly WorkItem[]
+  /** One after the other, and Esc stops it. */
+  readonly queue: boolean
+  readonly stopping: 'no' | 'after this' | 'now'
+  readonly at: number
+  readonly endedAt: number | null
+}
+
+/** A pause of ours of a PgBouncer's database; null: of all of it. Resumed by us at `deadlineAt`; null (after a KILL): only by hand. Epoch ms. */
+export type OwnPause = {
+  readonly id: number
+  readonly server: string
+  readonly database: Untrusted | null
+  readonly by: 'PAUSE' | 'KILL'
+  readonly phase: 'pending' | 'in force' | 'resuming'
+  readonly since: number
+  readonly deadlineAt: number | null
+  readonly watches: readonly Watch[]
+}
 export type Prompt = { readonly kind: 'find' | 'filter'; readonly text: string }
 
 export type View = {
@@ -133,6 +222,11 @@ export type State = {
   readonly now: number
   /** The picture being held: what the servers were then. Polling goes on underneath. */
   readonly held: { readonly at: number; readonly servers: Readonly<Record<string, ServerState>> } | null
+  /** Oldest first. */
+  readonly works: readonly Work[]
+  readonly pauses: readonly OwnPause[]
+  /** Backends of deeds under way, by server: marked as ours, never a target. */
+  readonly ownPids: Readonly<Record<string, readonly number[]>>
   readonly view: View
   readonly settings: Settings
   /** What pgvigil itself costs: share of one CPU over the last seconds (0..1) and resident bytes. */

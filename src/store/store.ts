@@ -16,6 +16,9 @@ export function createState(seeds: readonly ServerSeed[], settings: Settings, pa
     order: seeds.map(seed => seed.id),
     now,
     held: null,
+    works: [],
+    pauses: [],
+    ownPids: {},
     view: {
       panel,
       focus: seeds.find(seed => seed.kind === 'postgres')?.id ?? null,

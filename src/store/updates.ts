@@ -2,7 +2,23 @@
 
 import { seenMarks } from '../model/pools.ts'
 import type { PulseRow } from '../sql/server.ts'
-import type { Dialog, Entry, ListView, LsnPoint, Prompt, Role, Sample, ServerState, SourceEvent, State, View } from './state.ts'
+import type {
+  Confirm,
+  Dialog,
+  Entry,
+  ListView,
+  LsnPoint,
+  OwnPause,
+  Prompt,
+  Role,
+  Sample,
+  ServerState,
+  SourceEvent,
+  State,
+  View,
+  Work,
+  WorkItem,
+} from './state.ts'
 import { freshListView, type Store } from './store.ts'
 
 /** How far back a server's WAL positions are kept: longer replay lags are told by the servers' own timestamps. Milliseconds. */
@@ -76,7 +92,7 @@ function kept(before: Readonly<Record<string, number>>, marks: readonly string[]
 
 /** The clock moved on. Milliseconds since the epoch. */
 export function setNow(store: Store, now: number, cost: State['cost']): void {
-  store.setState(state => ({ ...state, now, cost, view: expired(state.view, now) }))
+  store.setState(state => ({ ...state, now, cost, view: expired(state.view, now), works: stillTold(state.works, now) }))
 }
 
 function expired(view: View, now: number): View {
@@ -146,6 +162,65 @@ export function changeList(store: Store, listId: string, change: Partial<ListVie
 /** A line for the user, shown for some seconds. Drawable text. */
 export function say(store: Store, text: string, tone: 'ok' | 'warning' = 'ok'): void {
   setView(store, { message: { text, tone, until: store.getState().now + 4000 } })
+}
+
+/** Changes the question that is open, if one is. */
+export function changeConfirm(store: Store, change: Partial<Confirm>): void {
+  const { dialog } = store.getState().view
+  if (dialog?.kind === 'confirm') setDialog(store, { ...dialog, ...change })
+}
+
+/** A backend of ours for a deed is there, or is gone again. */
+export function setOwnPid(store: Store, server: string, pid: number, there: boolean): void {
+  store.setState(state => {
+    const others = (state.ownPids[server] ?? []).filter(other => other !== pid)
+    return { ...state, ownPids: { ...state.ownPids, [server]: there ? [...others, pid] : others } }
+  })
+}
+
+/** How long an ended deed is told of when all went well, and when something didn't. Milliseconds. */
+const toldMs = { well: 15_000, trouble: 60_000 }
+
+export function addWork(store: Store, work: Work): void {
+  store.setState(state => ({ ...state, works: [...state.works, work] }))
+}
+
+export function changeWork(store: Store, id: number, change: Partial<Work>): void {
+  store.setState(state => ({ ...state, works: state.works.map(work => (work.id === id ? { ...work, ...change } : work)) }))
+}
+
+export function changeWorkItem(store: Store, id: number, index: number, change: Partial<WorkItem>): void {
+  store.setState(state => ({
+    ...state,
+    works: state.works.map(work =>
+      work.id === id ? { ...work, items: work.items.map((item, i) => (i === index ? { ...item, ...change } : item)) } : work,
+    ),
+  }))
+}
+
+/** Deeds that have ended are no longer told of. */
+export function dismissWorks(store: Store): void {
+  store.setState(state => ({ ...state, works: state.works.filter(work => work.endedAt === null) }))
+}
+
+function stillTold(works: readonly Work[], now: number): readonly Work[] {
+  const told = works.filter(({ endedAt, items }) => {
+    const well = items.every(({ outcome }) => outcome === 'gone' || outcome === 'done' || outcome === 'signal sent')
+    return endedAt === null || now - endedAt < (well ? toldMs.well : toldMs.trouble)
+  })
+  return told.length === works.length ? works : told
+}
+
+export function addPause(store: Store, pause: OwnPause): void {
+  store.setState(state => ({ ...state, pauses: [...state.pauses.filter(({ id }) => id !== pause.id), pause] }))
+}
+
+export function changePause(store: Store, id: number, change: Partial<OwnPause>): void {
+  store.setState(state => ({ ...state, pauses: state.pauses.map(pause => (pause.id === id ? { ...pause, ...change } : pause)) }))
+}
+
+export function dropPause(store: Store, id: number): void {
+  store.setState(state => ({ ...state, pauses: state.pauses.filter(pause => pause.id !== id) }))
 }
 
 function setView(store: Store, change: Partial<View>): void {

@@ -38,7 +38,7 @@ const known = sampleOf(names, [
 
 function of(...rows: readonly object[]): readonly Session[] {
   const sample = sampleOf(activity, rows as never).rows as unknown as readonly ActivityRow[]
-  return sessions(sample, { server: 'a', names: namesByOid(known), ownPid: 77, pooledOf: () => null })
+  return sessions(sample, { server: 'a', names: namesByOid(known), ownPids: new Set([77]), pooledOf: () => null })
 }
 
 const one = (row: object = {}): Session => of({ ...client, ...row })[0]!

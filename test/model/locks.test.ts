@@ -5,7 +5,12 @@ import { untrusted } from '../../src/model/untrusted.ts'
 import { type LockRow, locks } from '../../src/sql/locks.ts'
 import { sampleOf } from '../support/state.ts'
 
-const names = { databases: new Map([[5n, untrusted('app')]]), roles: new Map([[10n, untrusted('dba')]]) }
+const names = {
+  databases: new Map([[5n, untrusted('app')]]),
+  roles: new Map([[10n, untrusted('dba')]]),
+  superusers: new Set<bigint>(),
+  privileges: new Set<bigint>(),
+}
 const session = {
   kind: 'session',
   backend_type: 'client backend',

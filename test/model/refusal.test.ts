@@ -1,7 +1,7 @@
 // Errors after which a session goes on, and those that end it.
 
 import { expect, test } from 'vitest'
-import { isRefusal } from '../../src/server/session.ts'
+import { isRefusal } from '../../src/server/wire.ts'
 
 test.each([
   ['a refused statement', { severity: 'ERROR', code: '42501' }, true],
