@@ -65,6 +65,20 @@ function program(): Command {
     })
 
   main
+    .command('audit')
+    .description('what was done with pgvigil by this user: the audit trail, a line a deed')
+    .option('--json', 'the records themselves, one JSON object a line: two for each deed')
+    .option('--since <age>', 'only what is younger: 1h, 30m, 2d, or since a date')
+    .helpOption('-?, --help', 'this help')
+    .action(async (given: { json?: boolean; since?: string }) => {
+      if (process.argv[2] !== 'audit') refuse('audit takes no options before its name: it asks no server')
+      const { runAudit, sinceMoment } = await import('./trail.ts')
+      const since = given.since === undefined ? null : sinceMoment(given.since, Date.now())
+      if (since !== null && typeof since !== 'number') refuse(since.error)
+      process.exit(await runAudit(given.json ?? false, since))
+    })
+
+  main
     .command('demo')
     .description('a cluster of its own with a workload, in a temporary directory, and the monitor on it; all is gone afterwards')
     .option(

@@ -1,27 +1,36 @@
 // What keys do, by id: the label of the bar, one sentence of help, whether it can be done now, and the deed.
 
-import { keySections } from './keys/keymap.ts'
+import * as deeds from './deeds.ts'
+import { keymap, keySections } from './keys/keymap.ts'
 import { drawable } from './model/untrusted.ts'
 import * as go from './navigate.ts'
 import { sortOf } from './panels/arrange.ts'
 import { panels } from './panels/index.ts'
 import { listOf, panelOf, selectedRow, viewOf } from './panels/shown.ts'
 import { idsOf } from './store/selectors.ts'
-import type { Dialog, State } from './store/state.ts'
+import type { Confirm, Dialog, State } from './store/state.ts'
 import type { Store } from './store/store.ts'
 import * as update from './store/updates.ts'
 
 /** What a deed may use besides the store: the outside world, given by top.tsx. */
 export type Context = {
   readonly store: Store
-  /** Ends the monitor with this exit code. */
-  readonly quit: (code: number) => void
+  /** Ends the monitor with this exit code; `leave`: pauses of ours stay as they are, instead of being resumed. */
+  readonly quit: (code: number, leave?: boolean) => void
   readonly suspend: () => void
   readonly redraw: () => void
   /** Puts raw text into the clipboard of the user's own terminal. */
   readonly copy: (text: string) => void
   /** Samples are wanted now: the view has changed. */
   readonly poke: () => void
+  /** Does what was confirmed. */
+  readonly begin: (confirm: Pick<Confirm, 'action' | 'targets' | 'seconds'>) => void
+  /** Stops a queue of deeds; false when none runs. */
+  readonly stopQueue: () => boolean
+  /** Something of ours would be left behind: a pause, a queue. */
+  readonly unfinished: () => boolean
+  /** Why the audit trail can't be written; null: it can. */
+  readonly trailTrouble: () => string | null
 }
 
 export type Command = {
@@ -30,6 +39,8 @@ export type Command = {
   readonly label: string
   /** One sentence for help and docs/KEYS.md. */
   readonly help: string
+  /** False: the list in focus has nothing of the kind, and the bar leaves it out. */
+  readonly shown?: (state: State) => boolean
   /** True, or why it can't be done now. */
   readonly enabled?: (state: State) => true | string
   readonly run: (context: Context) => void
@@ -83,8 +94,30 @@ export const commands: readonly Command[] = [
       update.changeList(store, list.id, { sort: { column: column.title, descending: !descending } })
     },
   },
-  { id: 'quit', label: 'Quit', help: 'Ends pgvigil.', run: ({ quit }) => quit(0) },
-  { id: 'interrupt', label: 'Interrupt', help: 'Ends pgvigil with exit code 130.', run: ({ quit }) => quit(130) },
+  {
+    id: 'quit',
+    label: 'Quit',
+    help: 'Ends pgvigil; asks first while a pause or queue is open.',
+    run: context => leave(context, 0),
+  },
+  {
+    id: 'interrupt',
+    label: 'Interrupt',
+    help: 'Ends pgvigil with exit code 130; asks first, too.',
+    run: context => leave(context, 130),
+  },
+  {
+    id: 'resumeAndQuit',
+    label: 'Resume and quit',
+    help: 'Resumes what pgvigil paused, cancels its queue, quits.',
+    run: context => leaveNow(context, false),
+  },
+  {
+    id: 'leaveAndQuit',
+    label: 'Leave and quit',
+    help: 'Leaves what is paused paused, and quits.',
+    run: context => leaveNow(context, true),
+  },
   { id: 'suspend', label: 'Suspend', help: 'Goes back to the shell until fg.', run: ({ suspend }) => suspend() },
   { id: 'redraw', label: 'Redraw', help: 'Draws the whole screen again.', run: ({ redraw }) => redraw() },
   ...panels.map(
@@ -163,8 +196,8 @@ export const commands: readonly Command[] = [
   {
     id: 'back',
     label: 'Back',
-    help: 'Closes the detail, clears the filter, ends the hold, in turn.',
-    run: ({ store }) => go.back(store),
+    help: 'Stops a queue, closes detail, filter, hold, reports, in turn.',
+    run: ({ store, stopQueue }) => void (stopQueue() || go.back(store)),
   },
   {
     id: 'tag',
@@ -225,6 +258,54 @@ export const commands: readonly Command[] = [
     help: 'Lists all commands; type to narrow, Enter runs one.',
     run: context => openMenu(context, 'palette'),
   },
+  {
+    id: 'act',
+    label: 'Act',
+    help: 'Lists all that can be done to the row or tags, or why not.',
+    enabled: state => {
+      const subject = deeds.subjectOf(state)
+      if (!subject) return 'there is no row'
+      return deeds.offers(subject, state).length > 0 || `there is nothing to be done to a row of ${listOf(state).title}`
+    },
+    run: ({ store }) => {
+      const subject = deeds.subjectOf(store.getState())
+      if (subject) update.setDialog(store, { kind: 'menu', menu: 'act', index: 0, typed: '', subject })
+    },
+  },
+  deed('cancel', 'Cancel', "Cancels the query, or each tagged one's."),
+  deed('terminate', 'Terminate', 'Ends what the row is.'),
+  deed('pause', 'Pause', 'Pauses database, replay or job.'),
+  deed('resume', 'Resume', 'Resumes database, replay or job.'),
+  deed('reload', 'Reload', 'Makes PgBouncer read its configuration again.'),
+  deed('reconnect', 'Reconnect', "Replaces the database's server connections."),
+  deed('disable', 'Disable', 'Refuses new clients of the database.'),
+  deed('enable', 'Enable', 'Lets new clients of the database in again.'),
+  deed('compress', 'Compress', 'Compresses the chunk, or the tagged ones one by one.'),
+  deed('decompress', 'Decompress', 'Decompresses the chunk, or the tagged ones in turn.'),
+  deed('commitPrepared', 'Commit prepared', 'Commits the prepared transaction that holds others up.'),
+  deed('rollbackPrepared', 'Rollback prepared', 'Rolls the prepared transaction back that holds others up.'),
+  deed('dropSlot', 'Drop slot', 'Drops the inactive replication slot.'),
+  deed('runJob', 'Run job', 'Runs the job once, now.'),
+  deed('pauseAll', 'Pause all', 'Pauses all databases of the PgBouncer.'),
+  deed('resumeAll', 'Resume all', 'Ends a pause of the whole PgBouncer.'),
+  {
+    id: 'terminateAwaited',
+    label: 'Terminate waited-for',
+    help: 'Terminates the sessions that our pending PAUSE waits for.',
+    enabled: deeds.ableToTerminateAwaited,
+    run: deeds.askToTerminateAwaited,
+  },
+  { id: 'yes', label: 'Yes', help: 'Does it, where no name must be typed.', run: deeds.yes },
+  { id: 'notEnter', label: 'Nothing', help: 'Enter confirms nothing.', run: deeds.enter },
+  { id: 'questionDown', label: 'Down', help: 'Scrolls the question down.', run: context => deeds.scroll(context, 1) },
+  { id: 'questionUp', label: 'Up', help: 'Scrolls the question up.', run: context => deeds.scroll(context, -1) },
+  {
+    id: 'questionPageDown',
+    label: 'Page down',
+    help: 'Scrolls the question a page down.',
+    run: context => deeds.scroll(context, 10),
+  },
+  { id: 'questionPageUp', label: 'Page up', help: 'Scrolls the question a page up.', run: context => deeds.scroll(context, -10) },
   { id: 'closeDialog', label: 'Close', help: 'Closes the dialog.', run: ({ store }) => update.setDialog(store, null) },
   { id: 'dialogDown', label: 'Down', help: 'Moves down in the dialog.', run: ({ store }) => moveDialog(store, 1) },
   { id: 'dialogUp', label: 'Up', help: 'Moves up in the dialog.', run: ({ store }) => moveDialog(store, -1) },
@@ -246,6 +327,23 @@ export const commands: readonly Command[] = [
   { id: 'findNext', label: 'Next', help: 'Goes to the next row that matches.', run: context => go.findFrom(context, 1) },
 ]
 
+/** A command that asks before it does something to the row: what exactly, the list says. */
+function deed(id: string, label: string, help: string): Command {
+  const shown = (state: State) => deeds.actionOf(id, listOf(state)) !== undefined
+  return { id, label, help, shown, enabled: state => deeds.able(id, state), run: context => deeds.askFor(context, id) }
+}
+
+/** Ends the monitor, or asks first what is to become of what it has begun. */
+function leave({ store, quit, unfinished }: Context, code: number): void {
+  if (unfinished()) update.setDialog(store, { kind: 'quit', code })
+  else quit(code)
+}
+
+function leaveNow({ store, quit }: Context, leaving: boolean): void {
+  const { dialog } = store.getState().view
+  quit(dialog?.kind === 'quit' ? dialog.code : 0, leaving)
+}
+
 const byId = new Map(commands.map(command => [command.id, command]))
 
 export function commandById(id: string): Command | undefined {
@@ -261,22 +359,23 @@ export function perform(context: Context, id: string): void {
   else update.say(context.store, `${command.label}: ${able}`, 'warning')
 }
 
-function openMenu({ store }: Context, menu: Extract<Dialog, { kind: 'menu' }>['menu']): void {
+function openMenu({ store }: Context, menu: 'sort' | 'palette' | 'servers'): void {
   update.setDialog(store, { kind: 'menu', menu, index: 0, typed: '' })
 }
 
-export type MenuItem = { readonly id: string; readonly label: string; readonly hint: string }
+/** `off`: it can't be done now; the hint says why. */
+export type MenuItem = { readonly id: string; readonly label: string; readonly hint: string; readonly off?: boolean }
 
 /** The lines of a menu, narrowed by what was typed: those whose label has it before those whose hint has. */
 export function menuItems(state: State, dialog: Extract<Dialog, { kind: 'menu' }>): readonly MenuItem[] {
   const needle = dialog.typed.toLowerCase()
   const has = (text: string) => text.toLowerCase().includes(needle)
-  const items = allItems(state, dialog.menu)
+  const items = allItems(state, dialog)
   return [...items.filter(({ label }) => has(label)), ...items.filter(({ label, hint }) => !has(label) && has(hint))]
 }
 
-function allItems(state: State, menu: Extract<Dialog, { kind: 'menu' }>['menu']): readonly MenuItem[] {
-  switch (menu) {
+function allItems(state: State, dialog: Extract<Dialog, { kind: 'menu' }>): readonly MenuItem[] {
+  switch (dialog.menu) {
     case 'sort': {
       const list = listOf(state)
       const now = sortOf(list, viewOf(state, list))
@@ -289,13 +388,34 @@ function allItems(state: State, menu: Extract<Dialog, { kind: 'menu' }>['menu'])
     }
     case 'servers':
       return idsOf(state, 'postgres').map(id => ({ id, label: drawable(id), hint: state.servers[id]?.role ?? '' }))
+    case 'act':
+      return deeds.offers(dialog.subject, state).map(({ action, able }) => ({
+        id: action.id,
+        label: action.label,
+        hint: able === true ? `${keyOf(action.command)}${action.help}` : `can't: ${able}`,
+        off: able !== true,
+      }))
     case 'palette':
       return commands.filter(command => !hidden.has(command.id)).map(({ id, label, help }) => ({ id, label, hint: help }))
   }
 }
 
+/** "K: " where a key has the command, else nothing. */
+function keyOf(command: string): string {
+  const key = keymap.find(binding => binding.command === command)?.keys[0]
+  return key ? `${key}: ` : ''
+}
+
 /** Commands that only make sense as a key. */
 const hidden = new Set([
+  'resumeAndQuit',
+  'leaveAndQuit',
+  'yes',
+  'notEnter',
+  'questionDown',
+  'questionUp',
+  'questionPageDown',
+  'questionPageUp',
   'closeDialog',
   'dialogDown',
   'dialogUp',
@@ -347,6 +467,11 @@ function choose(context: Context): void {
     case 'servers':
       go.focusServer(context, item.id)
       return
+    case 'act': {
+      const action = deeds.offers(dialog.subject, state).find(offer => offer.action.id === item.id)?.action
+      if (action) deeds.ask(context, action, dialog.subject)
+      return
+    }
     case 'palette':
       perform(context, item.id)
   }

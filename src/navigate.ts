@@ -3,6 +3,7 @@
 import { itemsOf, matches, sortOf } from './panels/arrange.ts'
 import { panels } from './panels/index.ts'
 import { arrangedRows, listOf, panelOf, selectedIndex, viewOf } from './panels/shown.ts'
+import { workLines } from './panels/works.ts'
 import { idsOf } from './store/selectors.ts'
 import type { State } from './store/state.ts'
 import type { Store } from './store/store.ts'
@@ -12,8 +13,8 @@ import * as update from './store/updates.ts'
 type Moving = { readonly store: Store; readonly poke: () => void }
 
 const intervalsMs = [100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000]
-/** Lines between the tabs and the function bar: above stand the title, a line a server, the finding and the tabs. */
-export const bodyRows = (state: State) => Math.max(1, state.view.size.rows - state.order.length - 4)
+/** Lines between the tabs and the function bar, less those that tell of deeds: above stand the title, a line a server, the finding and the tabs. */
+export const bodyRows = (state: State) => Math.max(1, state.view.size.rows - state.order.length - 4 - workLines(state).length)
 /** A page moves by the rows of the table under its heading, less one for orientation. */
 const pageRows = (state: State) => Math.max(1, bodyRows(state) - 2)
 
@@ -85,6 +86,7 @@ export function back(store: Store): void {
   if (state.view.detail) update.setDetail(store, false)
   else if (viewOf(state, list).filter !== '') update.changeList(store, list.id, { filter: '' })
   else if (state.held) update.toggleHold(store)
+  else update.dismissWorks(store)
 }
 
 export function openPrompt({ store }: Moving, kind: 'find' | 'filter'): void {

@@ -4,7 +4,12 @@ import { once } from 'node:events'
 import { writeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { render } from 'ink'
+import { type Actor, createActor } from './actions/perform.ts'
+import { openAudit } from './audit.ts'
 import type { Context } from './commands.ts'
+import type { Server } from './config/config.ts'
+import { thisMachine } from './config/machine.ts'
+import { keysAreThrough } from './deeds.ts'
 import { dispatch } from './keys/dispatch.ts'
 import { createKeyParser } from './keys/keypress.ts'
 import { drawable, drawableLines } from './model/untrusted.ts'
@@ -26,10 +31,15 @@ const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 /** Runs the monitor until it ends; resolves to the exit code. `terminalOk` must have been asked first. */
 export async function runTop(config: Watched, panel: string): Promise<number> {
   const { store, poller } = watch(config, panel, listQueryBytes, wantedOnScreen)
+  const audit = openAudit(process.env, thisMachine())
+  const targets = new Map([...config.servers, ...config.pgbouncers].map(server => [server.id, server]))
+  const targetOf = (id: string) => targets.get(id) as Server
+  const actor = createActor({ store, targetOf, lend: poller.lend, audit, again: poller.again })
   const told = Promise.withResolvers<number>()
   for (const [signal, code] of Object.entries(exitCodes)) process.on(signal, () => told.resolve(code))
   const refused = await Promise.race([opening(store), told.promise])
-  if (refused === null) return new Promise(resolve => openScreen(store, poller, told.promise, resolve))
+  if (refused === null)
+    return new Promise(resolve => openScreen({ store, poller, actor, trailTrouble: audit.trouble, told: told.promise, resolve }))
   poller.stop()
   if (typeof refused === 'number') return refused
   tell(refused)
@@ -93,15 +103,29 @@ function silenceStderr(): void {
 }
 
 /** What gives a terminal back when nothing else could: primary screen, cursor, default colours. */
-const restore = '\u001b[?1049l\u001b[?25h\u001b[0m'
+const restore = '\u001b[?2004l\u001b[?1049l\u001b[?25h\u001b[0m'
 /** Takes a terminal that a shell has had meanwhile: alternate screen, no cursor. */
 const take = '\u001b[?1049h\u001b[?25l'
+/** A terminal that marks what is pasted: text from the clipboard must never be taken for keys that do something. */
+const pastes = { marked: '\u001b[?2004h', plain: '\u001b[?2004l' }
+/** What ending a pause of ours may take when pgvigil ends. Milliseconds. */
+const lettingGoMs = 900
 /** Cursor to the upper left corner, then everything cleared. */
 const wipe = '\u001b[H\u001b[2J'
 /** A stop that has not come after this time does not come: there is no shell that would let us go on. Milliseconds. */
 const stopMs = 300
 
-function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve: (code: number) => void): void {
+type Parts = {
+  readonly store: Store
+  readonly poller: Poller
+  readonly actor: Actor
+  readonly trailTrouble: () => string | null
+  /** A signal has told us to end, with this code. */
+  readonly told: Promise<number>
+  readonly resolve: (code: number) => void
+}
+
+function openScreen({ store, poller, actor, trailTrouble, told, resolve }: Parts): void {
   const { stdin, stdout } = process
   silenceStderr()
   const screen: Screen = { draw: () => {}, handOver: async () => {} }
@@ -111,13 +135,17 @@ function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve
 
   const measure = () => update.setSize(store, stdout.columns || 80, stdout.rows || 24)
   measure()
-  /** Undoes everything without waiting for anybody: connections are destroyed, the terminal is what it was. */
-  function end(code: number): void {
+  /**
+   * The terminal is what it was at once, without waiting for anybody, and connections are destroyed. Then what would be left behind on a
+   * server (a pause of ours) is ended, or named: within a second.
+   */
+  async function end(code: number, leave = false): Promise<void> {
     if (ended) return
     ended = true
     clearInterval(clock)
     poller.stop()
     stdin.removeAllListeners('data')
+    stdout.write(pastes.plain)
     try {
       ink.unmount()
     } catch {
@@ -125,13 +153,17 @@ function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve
     }
     if (stdin.isTTY) stdin.setRawMode(false)
     stdin.pause()
+    if (actor.unfinished()) tell(await actor.letGo(leave, lettingGoMs))
     resolve(code)
   }
 
   function crash(error: unknown): void {
-    end(1)
-    tell(drawableLines(error instanceof Error ? (error.stack ?? error.message) : String(error)))
-    process.exit(1)
+    void end(1)
+      .catch(() => {})
+      .then(() => {
+        tell(drawableLines(error instanceof Error ? (error.stack ?? error.message) : String(error)))
+        process.exit(1)
+      })
   }
 
   /**
@@ -153,13 +185,16 @@ function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve
     if (ended || away) return
     away = true
     await screen.handOver(async () => {
+      stdout.write(pastes.plain)
       stdin.setRawMode(false)
       // Without a listener the signal does what it is for.
       process.off('SIGTSTP', suspend)
       process.kill(0, 'SIGTSTP')
       await Promise.race([once(process, 'SIGCONT'), delay(stopMs)])
       process.on('SIGTSTP', suspend)
-      if (!ended) stdin.setRawMode(true)
+      if (ended) return
+      stdin.setRawMode(true)
+      stdout.write(pastes.marked)
     })
     away = false
     lookAgain()
@@ -170,7 +205,7 @@ function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve
     if (ended || away) return
     stdin.setRawMode(false)
     stdin.setRawMode(true)
-    stdout.write(take)
+    stdout.write(take + pastes.marked)
     lookAgain()
   }
 
@@ -183,11 +218,15 @@ function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve
 
   const context: Context = {
     store,
-    quit: end,
+    quit: (code, leave) => void end(code, leave),
     poke: () => poller.poke(),
     copy: text => stdout.write(`\u001b]52;c;${Buffer.from(text).toString('base64')}\u0007`),
     redraw: repaint,
     suspend,
+    begin: actor.begin,
+    stopQueue: actor.stopQueue,
+    unfinished: actor.unfinished,
+    trailTrouble,
   }
   const parser = createKeyParser(key => {
     if (ended) return
@@ -198,15 +237,19 @@ function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve
   // Before anything is drawn: a key that is pressed on the first picture is a key already.
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', crash)
-  void told.then(end)
+  void told.then(code => end(code))
   process.on('SIGTSTP', suspend)
   process.on('SIGCONT', comeBack)
   // A terminal that is gone: there is nobody to show anything to.
-  stdin.on('end', () => end(129))
-  stdin.on('error', () => end(129))
-  stdout.on('error', () => end(129))
+  stdin.on('end', () => void end(129))
+  stdin.on('error', () => void end(129))
+  stdout.on('error', () => void end(129))
   stdin.setRawMode(true)
-  stdin.on('data', chunk => parser.feed(chunk))
+  stdout.write(pastes.marked)
+  stdin.on('data', chunk => {
+    parser.feed(chunk)
+    keysAreThrough(store)
+  })
   stdin.resume()
   const ink = render(<App store={store} screen={screen} />, {
     alternateScreen: true,
@@ -227,7 +270,7 @@ function openScreen(store: Store, poller: Poller, told: Promise<number>, resolve
     update.setNow(store, Date.now(), meter())
     followSelected(store)
     if (!neverLive(store.getState())) return
-    end(1)
+    void end(1)
     tell(refusals(store.getState()))
   }, 1000)
 }

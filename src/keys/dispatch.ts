@@ -1,6 +1,7 @@
 // From a key to a command: by what is open now. Keys that arrive together come here one by one.
 
 import { type Context, perform } from '../commands.ts'
+import { asked, typeInto } from '../deeds.ts'
 import { promptChanged } from '../navigate.ts'
 import type { State } from '../store/state.ts'
 import { setDialog } from '../store/updates.ts'
@@ -10,7 +11,15 @@ import type { Key } from './keypress.ts'
 export function scopeOf(state: State): Scope {
   const { prompt, dialog, panel } = state.view
   if (prompt) return { kind: 'prompt' }
-  if (dialog) return { kind: dialog.kind === 'menu' ? 'menu' : 'dialog' }
+  switch (dialog?.kind) {
+    case 'menu':
+    case 'quit':
+      return { kind: dialog.kind }
+    case 'confirm':
+      return { kind: asked(state)?.words ? 'name' : 'question' }
+    case 'help':
+      return { kind: 'dialog' }
+  }
   return { kind: 'panes', panel }
 }
 
@@ -20,6 +29,9 @@ export function dispatch(context: Context, key: Key): void {
   if (command) perform(context, command)
   else if (scope.kind === 'prompt') typeInPrompt(context, key)
   else if (scope.kind === 'menu') typeInMenu(context, key)
+  // A name is there to be typed: a paste would take away what typing it is for.
+  else if ((scope.kind === 'question' || scope.kind === 'name') && key.name !== 'paste')
+    typeInto(context, text => edited(text, key))
 }
 
 function typeInPrompt(context: Context, key: Key): void {

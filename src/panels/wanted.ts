@@ -28,7 +28,7 @@ function wanted(state: State, serverId: string, lists: readonly AnyList[], inFoc
   const asked = lists
     .flatMap(list => list.needs)
     .filter(query => query.on === server.kind && (query.on === 'pgbouncer' || inFocus))
-  const queries = new Set<Query>([...always[server.kind], ...asked])
+  const queries = new Set<Query>([...always[server.kind], ...asked, ...watched(state, serverId)])
   const wants: Want[] = []
   for (const query of queries) {
     if (query.needs?.extension === 'timescaledb' && serverId !== state.settings.timescaleId) continue
@@ -37,6 +37,15 @@ function wanted(state: State, serverId: string, lists: readonly AnyList[], inFoc
     if (params.every(value => value !== null)) wants.push({ query, params: params as (string | number)[] })
   }
   return wants
+}
+
+/** What an open question, or a pause of ours, needs to know of a server, whatever is shown. */
+function watched({ view, pauses }: State, serverId: string): readonly Query[] {
+  const watches = [
+    ...(view.dialog?.kind === 'confirm' ? view.dialog.watches : []),
+    ...pauses.filter(({ phase }) => phase === 'pending').flatMap(pause => pause.watches),
+  ]
+  return watches.filter(({ server }) => server === serverId).map(({ query }) => query)
 }
 
 /** The pid of the row that the user has chosen in a list of sessions: its whole query is wanted, for the detail and for copying. */

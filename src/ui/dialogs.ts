@@ -1,14 +1,24 @@
-// What covers the body: help, made of the one key list, and menus.
+// What covers the body: help, made of the one key list, menus, and questions.
 
 import { menuItems } from '../commands.ts'
 import { keyHelp } from '../keys/help.ts'
-import { drawable, fit, width } from '../model/untrusted.ts'
+import { drawable, fit, short, type Untrusted, width } from '../model/untrusted.ts'
 import type { Dialog, State } from '../store/state.ts'
+import { question, quitQuestion } from './question.ts'
 import { fitLine, type Line, span } from './spans.ts'
 import { windowTop } from './table.ts'
 
 export function dialog(state: State, shown: Dialog, columns: number, height: number): readonly Line[] {
-  return shown.kind === 'help' ? help(shown.top, columns, height) : menu(state, shown, columns, height)
+  switch (shown.kind) {
+    case 'help':
+      return help(shown.top, columns, height)
+    case 'menu':
+      return menu(state, shown, columns, height)
+    case 'confirm':
+      return question(state, columns, height)
+    case 'quit':
+      return quitQuestion(state, columns, height)
+  }
 }
 
 function help(top: number, columns: number, height: number): readonly Line[] {
@@ -25,11 +35,24 @@ function help(top: number, columns: number, height: number): readonly Line[] {
   return padded([fitLine([span(head, 'header')], columns, 'header'), ...lines.slice(first, first + room)], columns, height)
 }
 
-const menuTitles = { sort: 'Sort by', servers: 'Server in focus', palette: 'Commands' } as const
+const menuTitles = { sort: 'Sort by', servers: 'Server in focus', palette: 'Commands', act: 'Act on' } as const
+
+/** The menu of deeds names what they would be done to. */
+function menuTitle(shown: Extract<Dialog, { kind: 'menu' }>): string {
+  if (shown.menu !== 'act') return menuTitles[shown.menu]
+  const { rows } = shown.subject
+  if (rows.length !== 1) return `${menuTitles.act} ${rows.length} tagged rows`
+  const { pid, gid, database, chunk_name, slot_name, job_id, standby } = rows[0] as Record<
+    string,
+    Untrusted | number | null | undefined
+  >
+  const name = [chunk_name, slot_name, gid, job_id, pid, database, standby].find(value => value !== null && value !== undefined)
+  return `${menuTitles.act} ${short(String(name ?? 'the row'), 40)}`
+}
 
 function menu(state: State, shown: Extract<Dialog, { kind: 'menu' }>, columns: number, height: number): readonly Line[] {
   const items = menuItems(state, shown)
-  const head = ` ${menuTitles[shown.menu]}${shown.typed === '' ? '' : `: ${drawable(shown.typed)}`}   type to narrow, Enter chooses, Esc closes`
+  const head = ` ${menuTitle(shown)}${shown.typed === '' ? '' : `: ${drawable(shown.typed)}`}   type to narrow, Enter chooses, Esc closes`
   const room = height - 1
   const first = windowTop(0, shown.index, room, items.length)
   const labels = Math.max(8, ...items.map(item => width(item.label)))
@@ -37,7 +60,12 @@ function menu(state: State, shown: Extract<Dialog, { kind: 'menu' }>, columns: n
     .slice(first, first + room)
     .map((item, i) =>
       fitLine(
-        [span(`  ${fit(item.label, labels)}  ${item.hint}`, first + i === shown.index ? 'selected' : undefined)],
+        [
+          span(
+            `  ${fit(item.label, labels)}  ${item.hint}`,
+            first + i === shown.index ? 'selected' : item.off ? 'dim' : undefined,
+          ),
+        ],
         columns,
         first + i === shown.index ? 'selected' : undefined,
       ),

@@ -1,6 +1,7 @@
 // The whole screen as lines: exactly as many as the terminal has, each exactly as wide. A pure function of the state (and of where the
 // lists were scrolled to), so that every screen can be drawn again.
 
+import { workLines } from '../panels/works.ts'
 import type { State } from '../store/state.ts'
 import { bar } from './bar.ts'
 import { body, type Memory } from './body.ts'
@@ -17,10 +18,12 @@ export function screen(state: State, memory: Memory): readonly Line[] {
   const top = header(state, columns)
   // Many servers on a small terminal: their lines give way to the table.
   const above = top.length <= rows - 6 ? top : [...top.slice(0, Math.max(1, rows - 8)), ...top.slice(-2)]
-  const height = rows - above.length - 1
+  const told = workLines(state)
+  const works = told.slice(0, Math.max(0, rows - above.length - 4)).map(({ text, tone }) => fitLine([span(text, tone)], columns))
+  const height = rows - above.length - works.length - 1
   const shown = state.view.dialog
   const middle = shown ? dialog(state, shown, columns, height) : body(state, columns, height, memory)
-  return [...above, ...middle, bar(state, columns)]
+  return [...above, ...middle, ...works, bar(state, columns)]
 }
 
 function tooSmall(columns: number, rows: number): readonly Line[] {

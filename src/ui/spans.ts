@@ -4,7 +4,7 @@
 import { asciiOnly, fit, width } from '../model/untrusted.ts'
 import type { Tone } from '../panels/panel.ts'
 
-export type Look = Tone | 'title' | 'header' | 'bar' | 'selected' | 'tab' | 'strong'
+export type Look = Tone | 'title' | 'header' | 'bar' | 'off' | 'selected' | 'tab' | 'strong'
 export type Span = { readonly text: string; readonly look?: Look | undefined }
 export type Line = readonly Span[]
 
@@ -54,6 +54,7 @@ const looks: Readonly<Record<Look, { readonly color: string; readonly plain: str
   strong: { color: '1', plain: '1' },
   header: { color: '30;42', plain: '7' },
   bar: { color: '30;46', plain: '7' },
+  off: { color: '90;46', plain: '7' },
   selected: { color: '30;46', plain: '7' },
   tab: { color: '30;47', plain: '7' },
 }

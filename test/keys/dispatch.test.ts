@@ -65,6 +65,10 @@ beforeEach(() => {
     redraw: () => told.push('redraw'),
     copy: text => told.push(`copy ${text}`),
     poke: () => pokes++,
+    begin: ({ action, targets }) => told.push(`${action} ${targets.map(({ label }) => label).join(', ')}`),
+    stopQueue: () => false,
+    unfinished: () => false,
+    trailTrouble: () => null,
   }
   for (const server of ['a', 'b']) {
     const oids = [
@@ -465,7 +469,7 @@ describe('help, palette, copy, leaving', () => {
     expect(dialog?.kind).toBe('help')
     const bottom = dialog?.kind === 'help' ? dialog.top : 0
     expect(bottom).toBeGreaterThan(10)
-    expect(bottom).toBeLessThan(80)
+    expect(bottom).toBeLessThan(120)
     press('k')
     expect(state().view.dialog).toEqual({ kind: 'help', top: bottom - 1 })
     press('q')

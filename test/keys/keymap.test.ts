@@ -50,6 +50,7 @@ const sequences: Readonly<Record<string, string>> = {
   F4: '\u001bOS',
   F5: '\u001b[15~',
   F6: '\u001b[17~',
+  F9: '\u001b[20~',
   F10: '\u001b[21~',
 }
 

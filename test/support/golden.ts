@@ -14,6 +14,7 @@ const letters: Readonly<Record<Look, string>> = {
   title: 'T',
   header: 'h',
   bar: 'b',
+  off: 'x',
   selected: 's',
   tab: 't',
   strong: 'S',

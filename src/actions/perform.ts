@@ -1,0 +1,273 @@
+// The one way in which every deed is done: guards once more, a line in the audit trail, the deed on a connection of its own, the
+// outcome, the second line. Nothing here waits for the screen, and the screen never waits for anything here.
+
+import type { Audit, AuditDeed } from '../audit.ts'
+import type { Target } from '../config/conninfo.ts'
+import { drawable } from '../model/untrusted.ts'
+import { type DeedSession, DialError, openDeed, quickMs, ServerError, type WireRow } from '../server/deed.ts'
+import { cancelOwn, instance } from '../sql/deeds.ts'
+import type { Confirm, Frozen, Work } from '../store/state.ts'
+import type { Store } from '../store/store.ts'
+import * as update from '../store/updates.ts'
+import type { AnyAction, Hands, PoolTarget, Report } from './action.ts'
+import { consoleCommand } from './console.ts'
+import { whyNotNow } from './guards.ts'
+import { actionById } from './index.ts'
+import { createPauses } from './pauses.ts'
+import { resume } from './pools.ts'
+
+export type ActorOptions = {
+  readonly store: Store
+  readonly targetOf: (server: string) => Target
+  /** A quick statement on the session that reads. */
+  readonly lend: (server: string, text: string, values: readonly (string | number)[]) => Promise<readonly WireRow[]>
+  readonly audit: Audit
+  /** All that is known of a server is read afresh. */
+  readonly again: (server: string) => void
+}
+
+export type Actor = {
+  /** Does what was confirmed. */
+  begin(confirm: Pick<Confirm, 'action' | 'targets' | 'seconds'>, why?: string): void
+  /** Esc: no further item of a queue begins; a second time: the one under way is cancelled. False: no queue runs. */
+  stopQueue(): boolean
+  /** What a user must be asked about before pgvigil ends. */
+  unfinished(): boolean
+  /**
+   * The end of pgvigil: pauses of ours are resumed (or left, `leave`), what a queue is doing is cancelled, all within the time. Resolves to a
+   * sentence for each pause, drawable.
+   */
+  letGo(leave: boolean, withinMs: number): Promise<readonly string[]>
+}
+
+export function createActor({ store, targetOf, lend, audit, again }: ActorOptions): Actor {
+  let lastWork = 0
+  const underWay = new Map<number, { session: DeedSession | null; server: string }>()
+  const pauses = createPauses(store, (target, pause) => {
+    begin({ action: pause.database === null ? 'resumeAll' : 'resume', targets: [target], seconds: null }, 'its time is up')
+  })
+  const workOf = (id: number) => store.getState().works.find(work => work.id === id)
+
+  function begin({ action: actionId, targets, seconds }: Parameters<Actor['begin']>[0], why?: string): void {
+    const action = actionById(actionId)
+    const [first] = targets
+    if (!action || !first) return
+    const id = ++lastWork
+    const items = targets.map(({ label }) => ({ label, outcome: null, say: '', begunAt: null, ended: false }))
+    const work: Work = {
+      id,
+      action: actionId,
+      label: action.label,
+      server: first.server,
+      items,
+      queue: action.takes === 'queue' && targets.length > 0,
+      stopping: 'no',
+      at: Date.now(),
+      endedAt: null,
+    }
+    update.addWork(store, work)
+    void run(action, work, targets, seconds === null ? null : Number(seconds), why)
+  }
+
+  async function run(
+    action: AnyAction,
+    work: Work,
+    targets: readonly Frozen[],
+    seconds: number | null,
+    why?: string,
+  ): Promise<void> {
+    const hands = handsFor(work, targets[0] as Frozen, seconds)
+    const doItem = async (target: Frozen, index: number) => {
+      const tell = (report: Report, ended: boolean) =>
+        update.changeWorkItem(store, work.id, index, { outcome: report.outcome, say: report.say, ended })
+      if (workOf(work.id)?.stopping !== 'no') {
+        tell({ outcome: 'skipped', say: 'stopped before it began' }, true)
+        return
+      }
+      update.changeWorkItem(store, work.id, index, { begunAt: Date.now() })
+      tell(await doOne(action, target, { ...hands, tell: report => tell(report, false) }, work.id, why), true)
+    }
+    try {
+      if (work.queue) for (const [index, target] of targets.entries()) await doItem(target, index)
+      else await Promise.all(targets.map(doItem))
+    } finally {
+      // A pause keeps its connection for as long as it waits for its answer; pauses.ts closes it.
+      if (!action.secondsField) hands.close()
+      underWay.delete(work.id)
+      update.changeWork(store, work.id, { endedAt: Date.now() })
+      for (const server of new Set(targets.map(target => target.server))) again(server)
+    }
+  }
+
+  async function doOne(action: AnyAction, target: Frozen, hands: Hands, workId: number, why?: string): Promise<Report> {
+    // A pause of ours whose time is up is resumed whatever stands in the way.
+    const stands = why === undefined ? whyNotNow(action, target, store.getState()) : null
+    if (stands) return { outcome: 'refused', say: `nothing was done: ${stands.why}` }
+    const deed = deedOf(action, target, `${process.pid}-${Date.now().toString(36)}-${workId}-${++deeds}`)
+    const trouble = audit.begun(deed)
+    let report: Report
+    try {
+      report = await action.run(target, hands)
+    } catch (error) {
+      report = reportOf(error)
+      if (workOf(workId)?.stopping === 'now' && (error as ServerError).code === '57014')
+        report = { outcome: 'failed', say: 'cancelled: it is as before' }
+    }
+    const said = why ? `${why}: ${report.say}` : report.say
+    const lost = audit.ended(deed, report.outcome, said) ?? trouble
+    return { ...report, say: lost ? `${said} (not in the audit trail: ${drawable(lost)})` : said }
+  }
+
+  let deeds = 0
+
+  function deedOf(action: AnyAction, target: Frozen, id: string): AuditDeed {
+    const { server, role } = target
+    const user = store.getState().servers[server]?.user ?? null
+    return { id, action: action.id, server, role, user, sql: action.sql(target).join('\n'), target: action.record(target) }
+  }
+
+  function handsFor(work: Work, target: Frozen, seconds: number | null): Hands & { close(): void } {
+    let opening: Promise<DeedSession> | null = null
+    const { server } = target
+    const entry = { session: null as DeedSession | null, server }
+    underWay.set(work.id, entry)
+    const hands = {
+      open: (options = {}) => {
+        opening ??= openHere(target, options).then(session => {
+          entry.session = session
+          return session
+        })
+        return opening
+      },
+      close: () => {
+        const { session } = entry
+        if (!session) return
+        session.close()
+        if (session.pid !== null) update.setOwnPid(store, server, session.pid, false)
+      },
+      lend: (text: string, values: readonly (string | number)[]) => lend(server, text, values),
+      pause: (paused: PoolTarget) => pauses.start(paused, seconds ?? 30, hands as Hands),
+      resumed: pauses.over,
+      killed: pauses.killed,
+      tell: () => {},
+      state: store.getState,
+      seconds,
+      now: Date.now,
+    }
+    return hands
+  }
+
+  /** A connection to the very server that was looked at: not to another one behind the same address, nor to what it has become since. */
+  async function openHere(target: Frozen, options: Parameters<Hands['open']>[0]): Promise<DeedSession> {
+    const session = await openDeed(targetOf(target.server), { ...options, deadlineMs: quickMs })
+    if (session.pid !== null) update.setOwnPid(store, target.server, session.pid, true)
+    if (target.role === 'pgbouncer' || target.started === null) return session
+    try {
+      const [row] = (await session.run(instance)).rows
+      const role = row?.in_recovery === 't' ? 'standby' : 'primary'
+      const otherStart = Math.abs(Number(row?.started) - target.started) > 0.001
+      if (!otherStart && (target.role === null || role === target.role)) return session
+      const what = otherStart ? 'the server was restarted since, or another one answers there' : `the server is a ${role} now`
+      throw new ServerError('refused', `nothing was done: ${what}`, null)
+    } catch (error) {
+      session.close()
+      if (session.pid !== null) update.setOwnPid(store, target.server, session.pid, false)
+      throw error
+    }
+  }
+
+  function stopQueue(): boolean {
+    const queue = store.getState().works.find(work => work.queue && work.endedAt === null)
+    if (!queue) return false
+    const left = queue.items.some(({ begunAt }) => begunAt === null)
+    if (queue.stopping === 'no' && left) update.changeWork(store, queue.id, { stopping: 'after this' })
+    else if (queue.stopping !== 'now') {
+      update.changeWork(store, queue.id, { stopping: 'now' })
+      void cancel(queue.id, quickMs)
+    }
+    return true
+  }
+
+  /** Ends what a deed of ours is doing on its server: a second connection asks for it. */
+  async function cancel(workId: number, withinMs: number): Promise<void> {
+    const { session, server } = underWay.get(workId) ?? { session: null, server: '' }
+    if (!session?.pid) return
+    try {
+      const other = await openDeed(targetOf(server), { deadlineMs: withinMs })
+      await other.run(cancelOwn, [session.pid], withinMs).finally(other.close)
+    } catch {
+      // Nothing to be had: then it goes on to its end, and the queue stops there.
+    }
+  }
+
+  async function letGo(leave: boolean, withinMs: number): Promise<readonly string[]> {
+    pauses.letGo()
+    const running = store.getState().works.filter(work => work.queue && work.endedAt === null)
+    for (const work of running) update.changeWork(store, work.id, { stopping: 'now' })
+    const [told] = await Promise.all([
+      Promise.all(store.getState().pauses.map(pause => endPause(pause, leave, withinMs))),
+      ...running.map(work => within(cancel(work.id, withinMs), withinMs)),
+    ])
+    return told
+  }
+
+  async function endPause(
+    pause: ReturnType<Store['getState']>['pauses'][number],
+    leave: boolean,
+    withinMs: number,
+  ): Promise<string> {
+    const { server, database } = pause
+    const target: PoolTarget = { server, database, role: 'pgbouncer', started: null, label: '' }
+    const name = database === null ? 'everything' : drawable(database)
+    const still = (why: string) =>
+      `pgvigil: ${drawable(server)}: ${name} is STILL PAUSED${why}; on its console: ${drawable(consoleCommand('RESUME', target))};`
+    if (leave) return still(' as you wished')
+    if (pause.by === 'KILL') return still(' after KILL')
+    const action = actionById(database === null ? 'resumeAll' : 'resume') as AnyAction
+    const deed = deedOf(action, target, `${process.pid}-${Date.now().toString(36)}-end-${++deeds}`)
+    audit.begun(deed)
+    const work = async () => {
+      const session = await openDeed(targetOf(server), { deadlineMs: withinMs })
+      return resume(target, session, { state: store.getState }).finally(session.close)
+    }
+    const report = await within(work().catch(reportOf), withinMs)
+    if (report) audit.ended(deed, report.outcome, `pgvigil ended: ${report.say}`)
+    if (report?.outcome === 'done') return `pgvigil: ${drawable(server)}: ${name} resumed`
+    if (report?.outcome === 'already gone') return `pgvigil: ${drawable(server)}: ${name} was resumed already`
+    return still(report ? `: ${report.say}` : ': no answer in time')
+  }
+
+  return {
+    begin,
+    stopQueue,
+    unfinished: () => {
+      const { works, pauses } = store.getState()
+      return pauses.length > 0 || works.some(work => work.queue && work.endedAt === null)
+    },
+    letGo,
+  }
+}
+
+/** Null when it takes longer. Never rejects. */
+function within<T>(work: Promise<T>, ms: number): Promise<T | null> {
+  return new Promise(resolve => {
+    const timer = setTimeout(() => resolve(null), ms)
+    work.then(resolve, () => resolve(null)).finally(() => clearTimeout(timer))
+  })
+}
+
+/** Expected trouble in a word and a sentence; a bug goes up. */
+function reportOf(error: unknown): Report {
+  if (error instanceof DialError)
+    return { outcome: 'failed', say: `nothing was done: no connection for it: ${drawable(error.message)}` }
+  if (!(error instanceof ServerError)) throw error
+  const words = drawable(error.message)
+  switch (error.kind) {
+    case 'refused':
+      return { outcome: 'refused', say: words.startsWith('nothing was done') ? words : `refused: ${words}` }
+    case 'silent':
+      return { outcome: 'failed', say: `${words}: whether it was done is not known` }
+    case 'lost':
+      return { outcome: 'failed', say: `the connection was lost: ${words}; whether it was done is not known` }
+  }
+}

@@ -1,0 +1,280 @@
+// From a key to a question to a deed: which rows it is about, what can be done to them and why not, and what the keys of the question do.
+
+import { type AnyAction, isWhyNot, type Question, type WhyNot, whyNot } from './actions/action.ts'
+import { whyNotAnything, whyNotNow } from './actions/guards.ts'
+import { actionById, actions } from './actions/index.ts'
+import { drawable } from './model/untrusted.ts'
+import type { AnyList, AnyRow } from './panels/panel.ts'
+import { arrangedRows, listOf, selectedRow, viewOf } from './panels/shown.ts'
+import { awaitedBy } from './sessions.ts'
+import type { Confirm, Frozen, State, Subject } from './store/state.ts'
+import type { Store } from './store/store.ts'
+import * as update from './store/updates.ts'
+
+/** What the question's keys may use besides the store. */
+export type Acting = {
+  readonly store: Store
+  /** Does what was confirmed. */
+  readonly begin: (confirm: Pick<Confirm, 'action' | 'targets' | 'seconds'>) => void
+  /** Why the audit trail can't be written; null: it can. */
+  readonly trailTrouble: () => string | null
+  readonly poke: () => void
+}
+
+/** The tagged rows of the list, wherever the filter hides some of them; without tags the row under the cursor. Null in an empty list. */
+export function subjectOf(state: State): Subject | null {
+  const list = listOf(state)
+  const { tagged } = viewOf(state, list)
+  if (tagged.length > 0) {
+    const those = new Set(tagged)
+    const rows = arrangedRows(state, list).selected.rows.filter(row => those.has(list.rowId(row)))
+    return { list: list.id, rows, missing: tagged.length - rows.length }
+  }
+  const chosen = selectedRow(state)
+  return chosen ? { list: list.id, rows: [chosen.item.row], missing: 0 } : null
+}
+
+const actionsOn = (list: string) => actions.filter(action => action.lists.includes(list))
+
+type Judged = { readonly targets: readonly Frozen[]; readonly leftOut: Confirm['leftOut'] }
+
+/** The targets that an action has in a subject, and those left out; or why it can't be done at all. */
+export function judge(action: AnyAction, subject: Subject, state: State): Judged | WhyNot {
+  const forbidden = whyNotAnything(state)
+  if (forbidden) return forbidden
+  if (subject.rows.length === 0) return whyNot('the tagged rows are no longer on the list; U takes the tags away')
+  const several = subject.rows.length > 1
+  if (several && action.takes === 'one')
+    return whyNot(`it is done to one row at a time, and ${subject.rows.length} are tagged; U takes the tags away`)
+  const targets: Frozen[] = []
+  const leftOut: { label: string; why: string }[] = []
+  if (subject.missing > 0) leftOut.push({ label: `${subject.missing} tagged`, why: 'no longer on the list' })
+  let first: WhyNot | null = null
+  for (const row of subject.rows) {
+    const target = action.freeze(row, state)
+    const stands = isWhyNot(target) ? target : whyNotNow(action, target, state)
+    const grave = !isWhyNot(target) && !stands && several && action.words(target) !== null
+    if (!isWhyNot(target) && !stands && !grave) targets.push(target)
+    else {
+      const why = stands ?? whyNot('it must be confirmed by itself')
+      first ??= why
+      leftOut.push({ label: isWhyNot(target) ? labelOf(row) : target.label, why: why.why })
+    }
+  }
+  if (targets.length > 0) return { targets, leftOut }
+  return several
+    ? whyNot(`to none of the ${subject.rows.length} tagged rows: ${first?.why}`)
+    : (first ?? whyNot('there is no row'))
+}
+
+const labelOf = (row: AnyRow) => (typeof row.pid === 'number' ? `pid ${row.pid}` : 'a row')
+
+/** The action that a command is on the list in focus; undefined: none there. */
+export function actionOf(command: string, list: AnyList): AnyAction | undefined {
+  return actionsOn(list.id).find(action => action.command === command)
+}
+
+/** True, or why the key of this command can do nothing now. */
+export function able(command: string, state: State): true | string {
+  const forbidden = whyNotAnything(state)
+  if (forbidden) return forbidden.why
+  const list = listOf(state)
+  const action = actionOf(command, list)
+  if (!action) return `there is nothing of that kind to be done to a row of ${list.title}`
+  const subject = subjectOf(state)
+  if (!subject) return 'there is no row'
+  const judged = judge(action, subject, state)
+  return 'why' in judged ? judged.why : true
+}
+
+export type Offer = { readonly action: AnyAction; readonly able: true | string }
+
+/** All that can be done to a subject, and what can't, with the reason: the menu. */
+export function offers(subject: Subject, state: State): readonly Offer[] {
+  return actionsOn(subject.list).map(action => {
+    const judged = judge(action, subject, state)
+    return { action, able: 'why' in judged ? judged.why : true }
+  })
+}
+
+/** Asks before doing. Says why not, where something stands in the way. */
+export function ask({ store, trailTrouble, poke }: Acting, action: AnyAction, subject: Subject): void {
+  const state = store.getState()
+  const judged = judge(action, subject, state)
+  if ('why' in judged) {
+    update.say(store, `${action.label}: ${judged.why}`, 'warning')
+    return
+  }
+  const { targets, leftOut } = judged
+  const watches = new Map(
+    targets.flatMap(target => action.watches(target, state)).map(watch => [`${watch.server} ${watch.query.id}`, watch]),
+  )
+  const field = action.secondsField?.(targets[0] as Frozen, state)
+  const trouble = trailTrouble()
+  update.setDialog(store, {
+    kind: 'confirm',
+    action: action.id,
+    targets,
+    leftOut,
+    typed: '',
+    seconds: field ? String(field.first) : null,
+    top: 0,
+    note: null,
+    at: state.now,
+    fresh: true,
+    watches: [...watches.values()],
+    trailTrouble: trouble === null ? null : drawable(trouble),
+  })
+  poke()
+}
+
+/** Opens the question of a command for the rows in focus. */
+export function askFor(acting: Acting, command: string): void {
+  const state = acting.store.getState()
+  const action = actionOf(command, listOf(state))
+  const subject = subjectOf(state)
+  if (action && subject) ask(acting, action, subject)
+}
+
+/** The sessions that a pending PAUSE of ours waits for, as far as their server is watched; of one server at a time. Null: there are none. */
+export function awaitedSubject(state: State): Subject | null {
+  const sessions = state.pauses
+    .filter(({ phase }) => phase === 'pending')
+    .flatMap(({ server, database }) => awaitedBy(state, server, database))
+    .flatMap(({ session }) => (session ? [session] : []))
+  const [first] = sessions
+  return first
+    ? {
+        list: 'activity',
+        rows: sessions.filter(({ server }) => server === first.server) as unknown as readonly AnyRow[],
+        missing: 0,
+      }
+    : null
+}
+
+export const ableToTerminateAwaited = (state: State): true | string =>
+  awaitedSubject(state) !== null || "no PAUSE of pgvigil's waits for a session of a watched server"
+
+export function askToTerminateAwaited(acting: Acting): void {
+  const subject = awaitedSubject(acting.store.getState())
+  if (subject) ask(acting, actionById('terminate') as AnyAction, subject)
+}
+
+export type Asked = {
+  readonly confirm: Confirm
+  readonly action: AnyAction
+  readonly question: Question
+  /** Exact statements, one for each target. Drawable line by line. */
+  readonly sql: readonly string[]
+  /** To be typed; null: `y` is enough. */
+  readonly words: readonly string[] | null
+  /** Targets that newer samples say are gone. */
+  readonly gone: number
+}
+
+/** The question that is open, with what is known now of its targets; null without one. Of the live state, also while the picture is held. */
+export function asked(state: State): Asked | null {
+  const confirm = state.view.dialog
+  const action = confirm?.kind === 'confirm' ? actionById(confirm.action) : undefined
+  if (confirm?.kind !== 'confirm' || !action) return null
+  const live = { ...state, held: null }
+  const { targets, at } = confirm
+  return {
+    confirm,
+    action,
+    question: action.ask(targets, live),
+    sql: targets.flatMap(action.sql),
+    words: action.words(targets[0] as Frozen),
+    gone: targets.filter(target => action.gone(target, live, at)).length,
+  }
+}
+
+const note = (store: Store, text: string) => update.changeConfirm(store, { note: text })
+
+/** `y`: does it, where `y` is enough and nothing stands in the way. */
+export function yes(acting: Acting): void {
+  const now = asked(acting.store.getState())
+  if (!now) return
+  if (now.words !== null) note(acting.store, `y is not enough here: type ${now.words[0]}`)
+  else confirmed(acting, now)
+}
+
+/** Enter never confirms. */
+export function enter({ store }: Acting): void {
+  const now = asked(store.getState())
+  if (now)
+    note(
+      store,
+      now.words === null ? 'Enter does nothing here: y does it, Esc leaves it' : `Enter does nothing here: type ${now.words[0]}`,
+    )
+}
+
+/** The text of the question was edited: digits and Backspace edit the number field, all else what is typed of the target's name. */
+export function typeInto(acting: Acting, edited: (text: string) => string): void {
+  const { store } = acting
+  const now = asked(store.getState())
+  if (!now) return
+  const { confirm, words } = now
+  if (confirm.fresh) {
+    note(store, 'the question had only just come up: read it, then answer')
+    return
+  }
+  if (confirm.seconds !== null && confirm.typed === '') {
+    const seconds = edited(confirm.seconds)
+    if (/^\d{0,4}$/.test(seconds)) {
+      if (seconds !== confirm.seconds) update.changeConfirm(store, { seconds, note: null })
+      return
+    }
+  }
+  if (words === null) return
+  const typed = edited(confirm.typed)
+  if (typed === confirm.typed) return
+  update.changeConfirm(store, { typed, note: null })
+  if (words.includes(typed)) confirmed(acting, now)
+}
+
+function confirmed(acting: Acting, now: Asked): void {
+  const { store, begin } = acting
+  const { confirm } = now
+  const why = whyNotYet(now, store.getState())
+  if (why !== null) {
+    note(store, why)
+    return
+  }
+  update.setDialog(store, null)
+  untag(store)
+  begin(confirm)
+  acting.poke()
+}
+
+/** Why a confirmation doesn't count, after all; null: it does. */
+function whyNotYet({ confirm, action, gone }: Asked, state: State): string | null {
+  const { targets } = confirm
+  if (confirm.fresh) return 'the question had only just come up: read it, then answer'
+  if (gone === targets.length) return 'already gone: there is nothing left to do it to'
+  const stands = targets.map(target => whyNotNow(action, target, state)).find(why => why !== null)
+  if (stands && targets.length === 1) return stands.why
+  const field = action.secondsField?.(targets[0] as Frozen, state)
+  if (!field || confirm.seconds === null) return null
+  const seconds = Number(confirm.seconds)
+  if (seconds < 1) return 'how many seconds may it last?'
+  return field.below !== null && seconds >= field.below ? `less than ${field.below} s: ${field.why}` : null
+}
+
+/** What was done to the tagged rows is not done to them again by the next key. */
+function untag(store: Store): void {
+  const list = listOf(store.getState())
+  if (viewOf(store.getState(), list).tagged.length > 0) update.changeList(store, list.id, { tagged: [] })
+}
+
+/** Up and Down in the question: what is longer than the screen. */
+export function scroll({ store }: Acting, step: number): void {
+  const { dialog } = store.getState().view
+  if (dialog?.kind === 'confirm') update.changeConfirm(store, { top: Math.max(0, dialog.top + step) })
+}
+
+/** The keys that came together are through: a question that they brought up can be read now. */
+export function keysAreThrough(store: Store): void {
+  const { dialog } = store.getState().view
+  if (dialog?.kind === 'confirm' && dialog.fresh) update.changeConfirm(store, { fresh: false })
+}

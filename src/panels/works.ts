@@ -1,0 +1,124 @@
+// The lines that tell of deeds under way and of those just ended, and of pauses of ours: above the function bar, on every pane.
+
+import { ageMs, duration } from '../model/format.ts'
+import { drawable, drawableLines, short } from '../model/untrusted.ts'
+import { awaitedBy } from '../sessions.ts'
+import type { Outcome, OwnPause, State, Work, WorkItem } from '../store/state.ts'
+import type { Tone } from './panel.ts'
+
+export type WorkLine = { readonly text: string; readonly tone: Tone | undefined }
+
+/** No deed takes more lines than this, and all together no more than a third of the screen. */
+const linesEach = 3
+
+/** Newest last, so that what is new stands next to the bar. */
+export function workLines(state: State): readonly WorkLine[] {
+  const { columns, rows } = state.view.size
+  const told: readonly WorkLine[] = [
+    ...state.pauses.map(pause => pauseLine(pause, state)),
+    // A pause that is watched over has its own line.
+    ...state.works.filter(work => !(work.endedAt === null && isPause(work, state))).map(work => workLine(work, state.now)),
+  ]
+  const lines = told.flatMap(({ text, tone }) =>
+    drawableLines(text, Math.max(20, columns - 2))
+      .slice(0, linesEach)
+      .map((line, i) => ({ text: i === 0 ? ` ${line}` : `   ${line}`, tone })),
+  )
+  const room = Math.max(1, Math.floor(rows / 3))
+  return lines.length <= room ? lines : lines.slice(-room)
+}
+
+const isPause = ({ action, server }: Work, { pauses }: State) =>
+  /^pause(All)?$/.test(action) && pauses.some(pause => pause.server === server)
+
+function pauseLine(pause: OwnPause, state: State): WorkLine {
+  const { server, database, by, phase, since, deadlineAt } = pause
+  const now = Math.max(state.now, since)
+  const what = `${database === null ? 'everything' : short(database, 24)} on ${drawable(server)}`
+  const lasts = ageMs(now - since)
+  const left = deadlineAt === null ? '' : `, resumes by itself in ${ageMs(Math.max(0, deadlineAt - now))}`
+  const end = `${database === null ? 'F9' : 'R'} in 5 Pools resumes`
+  if (by === 'KILL') return { text: `PAUSED ${what} by KILL for ${lasts}, until RESUME: ${end}`, tone: 'critical' }
+  if (phase === 'resuming') return { text: `PAUSE of ${what}: its time is up, it is being resumed`, tone: 'warning' }
+  if (phase === 'in force') return { text: `PAUSED ${what} for ${lasts}${left}; ${end}`, tone: 'critical' }
+  const waits = awaitedBy(state, server, database)
+  const whom = waits.slice(0, 4).map(({ pid, client, session }) => {
+    const open = session?.xactAgeSeconds ?? null
+    return `pid ${pid ?? '–'}${client ? ` ${short(client, 30)}` : ''}${open === null ? '' : ` open for ${duration(open)}`}`
+  })
+  const more = waits.length > 4 ? ` (+${waits.length - 4})` : ''
+  const key = waits.some(({ session }) => session !== null) ? '; W terminates them' : ''
+  const waitsFor = waits.length === 0 ? 'waits for its connections to close' : `waits for ${whom.join(', ')}${more}${key}`
+  return { text: `PAUSE of ${what} pending for ${lasts}${left}: ${waitsFor}; ${end}`, tone: 'warning' }
+}
+
+const tones: Readonly<Record<Outcome, Tone>> = {
+  'signal sent': 'warning',
+  gone: 'ok',
+  'still there': 'warning',
+  'already gone': 'warning',
+  skipped: 'warning',
+  refused: 'critical',
+  failed: 'critical',
+  done: 'ok',
+}
+/** The worst first. */
+const order: readonly Outcome[] = ['failed', 'refused', 'still there', 'skipped', 'already gone', 'signal sent', 'gone', 'done']
+
+function workLine(work: Work, now: number): WorkLine {
+  const [only] = work.items
+  const head = `${work.label} on ${drawable(work.server)}`
+  if (work.items.length === 1 && only && !work.queue) {
+    const running = only.outcome === null ? `under way for ${ageMs(now - work.at)}` : only.say
+    const place = only.label === drawable(work.server) ? '' : ` on ${drawable(work.server)}`
+    return {
+      text: `${work.label} ${only.label}${place}: ${running}`,
+      tone: only.outcome === null ? undefined : tones[only.outcome],
+    }
+  }
+  return {
+    text: `${head}: ${work.queue ? queueText(work, now) : countsText(work.items)}${troubles(work.items)}`,
+    tone: worstTone(work.items),
+  }
+}
+
+function countsText(items: readonly WorkItem[]): string {
+  const counts = order.flatMap(outcome => {
+    const count = items.filter(item => item.outcome === outcome).length
+    return count > 0 ? [`${count} ${outcome}`] : []
+  })
+  const waiting = items.filter(item => item.outcome === null).length
+  return `${items.length} in all: ${[...counts.toReversed(), ...(waiting > 0 ? [`${waiting} under way`] : [])].join(', ')}`
+}
+
+function queueText(work: Work, now: number): string {
+  const { items, stopping, endedAt } = work
+  const ended = items.filter(item => item.ended)
+  const current = items.find(item => item.begunAt !== null && !item.ended)
+  const counts = order.toReversed().flatMap(outcome => {
+    const count = ended.filter(item => item.outcome === outcome).length
+    return count > 0 ? [`${count} ${outcome}`] : []
+  })
+  const told = `${counts.join(', ') || '0 done'} of ${items.length}`
+  if (endedAt !== null) return told
+  const doing = current ? `; now ${current.label} for ${ageMs(now - (current.begunAt ?? now))}` : ''
+  const keys = {
+    no: items.length - ended.length > 1 ? 'Esc stops' : 'Esc cancels it',
+    'after this': 'stops after it; Esc again cancels it',
+    now: 'is being cancelled',
+  }
+  return `${told}${doing}; ${keys[stopping]}`
+}
+
+/** What did not go as wished, with the reason; the same reason once. */
+function troubles(items: readonly WorkItem[]): string {
+  const bad = items.filter(({ outcome, ended }) => ended && outcome !== null && !['done', 'gone'].includes(outcome))
+  const bySay = Map.groupBy(bad, item => item.say)
+  const told = [...bySay].map(([say, those]) => `${those[0]!.label}${those.length > 1 ? ` (+${those.length - 1})` : ''}: ${say}`)
+  return told.length > 0 ? `; ${told.slice(0, 3).join('; ')}` : ''
+}
+
+function worstTone(items: readonly WorkItem[]): Tone | undefined {
+  const worst = order.find(outcome => items.some(item => item.outcome === outcome))
+  return worst ? tones[worst] : undefined
+}

@@ -1,0 +1,147 @@
+// The question before a deed: where, to whom, what follows, the exact SQL; and at its foot what answers it. And the question before
+// leaving what is not finished.
+
+import { type Asked, asked } from '../deeds.ts'
+import { ageMs } from '../model/format.ts'
+import { drawable, drawableLines, fit, short, width } from '../model/untrusted.ts'
+import type { State } from '../store/state.ts'
+import { fitLine, type Line, span } from './spans.ts'
+
+const indent = 11
+
+/** Exactly so many lines. What is longer scrolls; head and foot stay. */
+export function question(state: State, columns: number, height: number): readonly Line[] {
+  const now = asked(state)
+  if (!now) return Array.from({ length: height }, () => fitLine([], columns))
+  const foot = footLines(now, columns)
+  const all = bodyLines(now, state, columns)
+  const room = Math.max(1, height - 1 - foot.length)
+  const top = Math.max(0, Math.min(now.confirm.top, all.length - room))
+  const shown = all.slice(top, top + room)
+  while (shown.length < room) shown.push(fitLine([], columns))
+  const more =
+    all.length > room ? `lines ${top + 1}-${Math.min(all.length, top + room)} of ${all.length}, Up and Down scroll  ` : ''
+  const title = ` ${titleOf(now)}`
+  const head = `${fit(title, Math.max(0, columns - width(more)))}${more}`
+  return [fitLine([span(head, 'header')], columns, 'header'), ...shown, ...foot].slice(0, height)
+}
+
+function titleOf({ action, confirm }: Asked): string {
+  const { targets } = confirm
+  return targets.length === 1 ? `${action.label}: ${targets[0]!.label}?` : `${action.label}: ${targets.length} of them?`
+}
+
+function bodyLines(now: Asked, state: State, columns: number): Line[] {
+  const { confirm, question: asking, sql, gone } = now
+  const { server, role } = confirm.targets[0]!
+  const user = state.servers[server]?.user ?? ''
+  const cells = columns - indent - 1
+  const named = (name: string, lines: readonly Line[]): Line[] =>
+    lines.map((line, i) => fitLine([span(` ${fit(i === 0 ? name : '', indent - 1)}`, 'dim'), ...line], columns))
+  const wrapped = (text: string, look?: Parameters<typeof span>[1]) => drawableLines(text, cells).map(line => [span(line, look)])
+  const vanished =
+    gone === 0
+      ? []
+      : named(
+          'now',
+          wrapped(
+            confirm.targets.length === 1 ? 'already gone: it ended while this question was open' : `${gone} of them already gone`,
+            'warning',
+          ),
+        )
+  return [
+    ...named('server', [
+      [span(`${drawable(server)}  `), span(role ?? 'postgres', 'strong'), span(`  as ${drawable(user)}`, 'dim')],
+    ]),
+    ...vanished,
+    ...named(confirm.targets.length === 1 ? 'who' : 'whom', hitLines(asking.head, asking.hit, cells, confirm.targets.length)),
+    ...named(
+      'follows',
+      asking.follows.flatMap(({ text, tone }) => wrapped(text, tone)),
+    ),
+    ...named(
+      'left out',
+      confirm.leftOut.flatMap(({ label, why }) => wrapped(`${label}: ${why}`, 'warning')),
+    ),
+    ...named(
+      'SQL',
+      sql.flatMap(text => wrapped(drawable(text))),
+    ),
+    ...named(
+      'trail',
+      confirm.trailTrouble === null ? [] : wrapped(`${confirm.trailTrouble}: it will be done without`, 'warning'),
+    ),
+  ]
+}
+
+/** One target: its facts, then what it runs. Several, or what a deed waits for: a table. */
+function hitLines(head: readonly string[], hit: readonly (readonly string[])[], cells: number, targets: number): Line[] {
+  if (hit.length === 0) return []
+  const [only] = hit
+  if (hit.length === 1 && targets === 1 && only) {
+    const last = head.length - 1
+    const isText = head[last] === 'QUERY'
+    const facts = head.flatMap((title, i) => (isText && i === last ? [] : [`${title.toLowerCase()} ${only[i] ?? ''}`]))
+    const text = isText ? drawableLines(only[last] ?? '', cells).slice(0, 4) : []
+    return [...packed(facts, cells).map(line => [span(line, 'strong')]), ...text.map(line => [span(line, 'accent')])]
+  }
+  const widths = head.map((title, i) => Math.min(30, Math.max(width(title), ...hit.map(row => width(row[i] ?? '')))))
+  const line = (row: readonly string[]) => row.map((text, i) => (i === row.length - 1 ? text : fit(text, widths[i]!))).join('  ')
+  return [[span(fit(line(head), cells), 'dim')], ...hit.map(row => [span(fit(line(row), cells), 'strong')])]
+}
+
+/** Facts side by side, as many in a line as have room; none is broken in two unless it is longer than a line. */
+function packed(facts: readonly string[], cells: number): readonly string[] {
+  const lines: string[] = []
+  for (const fact of facts) {
+    const last = lines.at(-1)
+    if (last !== undefined && width(last) + 3 + width(fact) <= cells) lines[lines.length - 1] = `${last}   ${fact}`
+    else lines.push(...drawableLines(fact, cells))
+  }
+  return lines
+}
+
+function footLines({ confirm, words, gone }: Asked, columns: number): readonly Line[] {
+  const field =
+    confirm.seconds === null
+      ? []
+      : [span(' resume by itself after '), span(`${confirm.seconds}_`, 'accent'), span(' s (digits and Backspace) ', 'dim')]
+  const over = gone === confirm.targets.length
+  const how = over
+    ? [span(' already gone: nothing will be done  ', 'warning')]
+    : words === null
+      ? [span(' y', 'accent'), span(' does it  ')]
+      : [span(' type '), span(words[0] as string, 'accent'), span(` to do it: ${drawable(confirm.typed)}`), span('_  ', 'accent')]
+  const note = confirm.note === null ? [] : [fitLine([span(` ${confirm.note}`, 'warning')], columns)]
+  return [...note, fitLine([...field, ...how, span('Esc', 'accent'), span(' leaves it alone')], columns)]
+}
+
+/** What would be left behind, and the keys that decide. */
+export function quitQuestion(state: State, columns: number, height: number): readonly Line[] {
+  const { pauses, works, now } = state
+  const queues = works.filter(work => work.queue && work.endedAt === null)
+  const lines: readonly (readonly [string, string])[] = [
+    ...pauses.map(({ server, database, by, phase, since }) => {
+      const what = database === null ? 'everything' : short(database, 40)
+      const word = phase === 'pending' ? 'PAUSE is pending' : 'is PAUSED'
+      const resumes = by === 'KILL' ? '; after KILL only RESUME by hand ends it' : ''
+      return ['', `${drawable(server)}: ${what} ${word} for ${ageMs(now - since)}, by pgvigil${resumes}`] as const
+    }),
+    ...queues.map(({ label, items }) => {
+      const left = items.filter(item => !item.ended).length
+      return ['', `${label}: ${left} of ${items.length} not done yet`] as const
+    }),
+    ['', ''],
+    ['r', `${pauses.length > 0 ? 'resumes' : 'cancels'}${pauses.length > 0 && queues.length > 0 ? ', cancels' : ''} and quits`],
+    ['l', `${pauses.length > 0 ? 'leaves it paused' : 'lets the one under way finish'} and quits`],
+    ['Esc', 'stays'],
+  ]
+  const out = [
+    fitLine([span(' Leave what is not finished?', 'header')], columns, 'header'),
+    ...lines.map(([key, text]) =>
+      fitLine([span(`  ${fit(key, 4)}`, 'accent'), span(text, key === '' ? 'warning' : undefined)], columns),
+    ),
+  ]
+  while (out.length < height) out.push(fitLine([], columns))
+  return out.slice(0, height)
+}
