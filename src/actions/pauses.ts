@@ -124,7 +124,10 @@ export function createPauses(store: Store, timeIsUp: (target: PoolTarget, pause:
     },
     killed: target => void add(target, 'KILL', null),
     letGo: () => {
-      for (const { timer } of watched.values()) clearInterval(timer)
+      for (const { timer, tell } of watched.values()) {
+        clearInterval(timer)
+        tell({ outcome: 'signal sent', say: 'pgvigil ended before it was in force' })
+      }
     },
   }
 }

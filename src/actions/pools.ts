@@ -78,7 +78,7 @@ const queryWaitTimeout = (state: State, server: string) => settingSeconds(state,
 const clientsOf = (state: State, { server, database }: PoolTarget) =>
   rowsOf(state, server, showClients).filter(
     client => !is(client.database, consoleName) && (database === null || client.database === database),
-  ).length
+  )
 
 function askPause(target: PoolTarget, state: State): Question {
   const waits = awaited(target, state)
@@ -105,7 +105,7 @@ function askPause(target: PoolTarget, state: State): Question {
             },
           ]
         : []),
-      { text: `${number(clientsOf(state, target), 'client')} stay connected and wait until it is resumed` },
+      { text: `its clients (${clientsOf(state, target).length}) stay connected; what they begin waits until it is resumed` },
       limit === null
         ? { text: 'query_wait_timeout is off or not known: clients wait for as long as it takes', tone: 'dim' }
         : { text: `query_wait_timeout: clients that wait ${limit} s are thrown out`, tone: 'dim' },
@@ -258,7 +258,7 @@ function plain(spec: {
       hit: [
         [
           drawable(target!.database),
-          String(clientsOf(state, target!)),
+          String(clientsOf(state, target!).length),
           String(rowsOf(state, target!.server, showServers).filter(({ database }) => database === target!.database).length),
         ],
       ],
@@ -333,10 +333,16 @@ const killDatabase = action<PoolPaneRow, PoolTarget>({
   words: target => [typable(target.database) ?? 'KILL'],
   watches: (target, state) => pauseWatches(state, target.server),
   ask: ([target], state) => ({
-    ...awaited(target!, state),
+    head: ['CLIENT', 'USER', 'DB', 'STATE'],
+    hit: clientsOf(state, target!).map(({ application_name, addr, port, user, database, state: doing }) => [
+      [short(application_name ?? '', 30), `${drawable(addr)}:${port ?? ''}`].filter(Boolean).join('@'),
+      short(user ?? '', 16),
+      short(database ?? '', 16),
+      drawable(doing),
+    ]),
     follows: [
       {
-        text: `all its ${number(clientsOf(state, target!), 'client')} are disconnected at once, transactions are cut off in the middle`,
+        text: `its clients (${clientsOf(state, target!).length}) are disconnected at once, transactions are cut off in the middle`,
         tone: 'critical',
       },
       { text: 'it stays PAUSED afterwards, until RESUME (R): new clients hang', tone: 'critical' },

@@ -144,8 +144,9 @@ function guardSignal(target: SessionTarget, state: State): WhyNot | null {
   const role = ourRole(state, target.server)
   if (target.own || ownPids(state, target.server).has(target.pid)) return whyNot("it is one of pgvigil's own sessions")
   if (target.backend_start === null) {
+    const roles = state.servers[target.server]?.facts?.signalsBackends === false ? 'pg_monitor, pg_signal_backend' : 'pg_monitor'
     return whyNot(
-      `restricted: when it began can't be seen, so it can't be told from a later session of that pid; GRANT pg_monitor TO ${role};`,
+      `restricted: GRANT ${roles} TO ${role}; (when it began can't be seen, so it can't be told from a later session of that pid)`,
     )
   }
   const type = target.backend_type === null ? '' : raw(target.backend_type)
@@ -164,7 +165,7 @@ function guardPrivilege(target: SessionTarget, state: State, role: string): WhyN
     if (facts.signalsAutovacuum) return null
     return whyNot(
       facts.version >= 180000
-        ? `an autovacuum worker may be signalled with GRANT pg_signal_autovacuum_worker TO ${role};`
+        ? `no right: GRANT pg_signal_autovacuum_worker TO ${role}; (to signal an autovacuum worker)`
         : 'only a superuser may signal an autovacuum worker',
     )
   }
@@ -173,7 +174,7 @@ function guardPrivilege(target: SessionTarget, state: State, role: string): WhyN
     return whyNot(`only a superuser may signal ${whose}, and ${role} is none`)
   }
   if (privileges.has(target.usesysid) || facts.signalsBackends) return null
-  return whyNot(`${role} may not signal sessions of ${drawable(target.usename)}: GRANT pg_signal_backend TO ${role};`)
+  return whyNot(`no right: GRANT pg_signal_backend TO ${role}; (to signal sessions of ${drawable(target.usename)})`)
 }
 
 function guardCancel(target: SessionTarget, state: State): WhyNot | null {
@@ -181,7 +182,7 @@ function guardCancel(target: SessionTarget, state: State): WhyNot | null {
   if (general) return general
   if (isWalsender(target)) return whyNot('a walsender runs no query that could be cancelled')
   if (isIdleInTransaction(target)) {
-    return whyNot('no effect on a session that is idle in transaction: its transaction stays open; K terminates the session')
+    return whyNot('no effect while idle in transaction; K terminates the session (its transaction stays open until then)')
   }
   if (is(target.state, 'idle')) return whyNot('it is idle: there is no query to cancel')
   return target.query_start === null ? whyNot('it runs no query') : null

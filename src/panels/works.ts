@@ -1,7 +1,7 @@
 // The lines that tell of deeds under way and of those just ended, and of pauses of ours: above the function bar, on every pane.
 
 import { ageMs, duration } from '../model/format.ts'
-import { drawable, drawableLines, short } from '../model/untrusted.ts'
+import { drawable, drawableLines, short, width } from '../model/untrusted.ts'
 import { awaitedBy } from '../sessions.ts'
 import type { Outcome, OwnPause, State, Work, WorkItem } from '../store/state.ts'
 import type { Tone } from './panel.ts'
@@ -18,6 +18,7 @@ export function workLines(state: State): readonly WorkLine[] {
     ...state.pauses.map(pause => pauseLine(pause, state)),
     // A pause that is watched over has its own line.
     ...state.works.filter(work => !(work.endedAt === null && isPause(work, state))).map(work => workLine(work, state.now)),
+    ...longMessage(state),
   ]
   const lines = told.flatMap(({ text, tone }) =>
     drawableLines(text, Math.max(20, columns - 2))
@@ -27,6 +28,14 @@ export function workLines(state: State): readonly WorkLine[] {
   const room = Math.max(1, Math.floor(rows / 3))
   return lines.length <= room ? lines : lines.slice(-room)
 }
+
+/** A word to the user that the bar has no room for. */
+function longMessage({ view: { message, size, prompt } }: State): readonly WorkLine[] {
+  return message && !prompt && !fitsBar(message.text, size.columns) ? [message] : []
+}
+
+/** Whether a message is told in the bar: a longer one stands above it, so that its end is not cut off. */
+export const fitsBar = (text: string, columns: number) => width(text) <= columns
 
 const isPause = ({ action, server }: Work, { pauses }: State) =>
   /^pause(All)?$/.test(action) && pauses.some(pause => pause.server === server)
@@ -47,9 +56,9 @@ function pauseLine(pause: OwnPause, state: State): WorkLine {
     return `pid ${pid ?? '–'}${client ? ` ${short(client, 30)}` : ''}${open === null ? '' : ` open for ${duration(open)}`}`
   })
   const more = waits.length > 4 ? ` (+${waits.length - 4})` : ''
-  const key = waits.some(({ session }) => session !== null) ? '; W terminates them' : ''
-  const waitsFor = waits.length === 0 ? 'waits for its connections to close' : `waits for ${whom.join(', ')}${more}${key}`
-  return { text: `PAUSE of ${what} pending for ${lasts}${left}: ${waitsFor}; ${end}`, tone: 'warning' }
+  const key = waits.some(({ session }) => session !== null) ? ', W terminates whom it waits for' : ''
+  const waitsFor = waits.length === 0 ? 'its connections to close' : `${whom.join(', ')}${more}`
+  return { text: `PAUSE of ${what} pending for ${lasts}${left}; ${end}${key}; waits for ${waitsFor}`, tone: 'warning' }
 }
 
 const tones: Readonly<Record<Outcome, Tone>> = {

@@ -161,7 +161,7 @@ export function changeList(store: Store, listId: string, change: Partial<ListVie
 
 /** A line for the user, shown for some seconds. Drawable text. */
 export function say(store: Store, text: string, tone: 'ok' | 'warning' = 'ok'): void {
-  setView(store, { message: { text, tone, until: store.getState().now + 4000 } })
+  setView(store, { message: { text, tone, until: store.getState().now + 4000 + 40 * Math.max(0, text.length - 60) } })
 }
 
 /** Changes the question that is open, if one is. */

@@ -3,6 +3,7 @@
 import { commandById } from '../commands.ts'
 import { type Binding, keymap } from '../keys/keymap.ts'
 import { drawable, width } from '../model/untrusted.ts'
+import { fitsBar } from '../panels/works.ts'
 import type { State } from '../store/state.ts'
 import { fitLine, type Line, type Span, span } from './spans.ts'
 
@@ -17,7 +18,7 @@ export function bar(state: State, columns: number): Line {
       columns,
     )
   }
-  if (message) return fitLine([span(message.text, message.tone)], columns)
+  if (message && fitsBar(message.text, columns)) return fitLine([span(message.text, message.tone)], columns)
   const { dialog } = state.view
   if (dialog?.kind === 'confirm' || dialog?.kind === 'quit') return fitLine([span(' nothing is done yet', 'bar')], columns, 'bar')
   const shown = keymap

@@ -1,8 +1,8 @@
 // What covers the body: help, made of the one key list, menus, and questions.
 
-import { menuItems } from '../commands.ts'
+import { type MenuItem, menuItems } from '../commands.ts'
 import { keyHelp } from '../keys/help.ts'
-import { drawable, fit, short, type Untrusted, width } from '../model/untrusted.ts'
+import { drawable, drawableLines, fit, short, type Untrusted, width } from '../model/untrusted.ts'
 import type { Dialog, State } from '../store/state.ts'
 import { question, quitQuestion } from './question.ts'
 import { fitLine, type Line, span } from './spans.ts'
@@ -70,7 +70,18 @@ function menu(state: State, shown: Extract<Dialog, { kind: 'menu' }>, columns: n
         first + i === shown.index ? 'selected' : undefined,
       ),
     )
-  return padded([fitLine([span(head, 'header')], columns, 'header'), ...lines], columns, height)
+  return padded(
+    [fitLine([span(head, 'header')], columns, 'header'), ...lines, ...wholeHint(items[shown.index], shown, columns)],
+    columns,
+    height,
+  )
+}
+
+/** What can't be done is told whole, with its remedy, however narrow the screen. */
+function wholeHint(item: MenuItem | undefined, { menu }: Extract<Dialog, { kind: 'menu' }>, columns: number): readonly Line[] {
+  if (menu !== 'act' || !item) return []
+  const lines = drawableLines(item.hint, Math.max(2, columns - 4))
+  return [fitLine([], columns), ...lines.map(line => fitLine([span(`  ${line}`, item.off ? 'warning' : 'dim')], columns))]
 }
 
 function padded(lines: readonly Line[], columns: number, height: number): readonly Line[] {
