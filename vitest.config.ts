@@ -7,7 +7,7 @@ export default defineConfig({
       {
         test: {
           name: 'fast',
-          include: ['test/{model,sql,keys,config,store,panels,check}/**/*.test.{ts,tsx}'],
+          include: ['test/{model,sql,keys,actions,config,store,panels,check}/**/*.test.{ts,tsx}'],
           environment: 'node',
         },
       },

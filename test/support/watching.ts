@@ -4,15 +4,18 @@ import { parseConninfo, resolveConninfo, type Target } from '../../src/config/co
 import { thisMachine } from '../../src/config/machine.ts'
 import { drawable } from '../../src/model/untrusted.ts'
 import type { AnyList } from '../../src/panels/panel.ts'
-import { startPoller } from '../../src/poller.ts'
+import { type Poller, startPoller } from '../../src/poller.ts'
 import type { State } from '../../src/store/state.ts'
-import { createAppStore } from '../../src/store/store.ts'
+import { createAppStore, type Store } from '../../src/store/store.ts'
 import { receive, setNow } from '../../src/store/updates.ts'
 import { stateOf } from './state.ts'
 
 export type Watched = { readonly id: string; readonly kind?: 'postgres' | 'pgbouncer'; readonly conninfo: string }
 
 export type Watching = {
+  readonly store: Store
+  readonly poller: Poller
+  readonly targets: ReadonlyMap<string, Target>
   state(): State
   /** Waits until the state is as wanted, with the clock moved on. Fails after 20 s with what the servers said. */
   until(ready: (state: State) => boolean, what: string): Promise<State>
@@ -56,6 +59,9 @@ export function watching(servers: readonly Watched[], lists: readonly AnyList[],
     return store.getState()
   }
   return {
+    store,
+    poller,
+    targets: new Map(targets.map(({ id, target }) => [id, target])),
     state: now,
     stop: () => poller.stop(),
     until: (ready, what) =>
