@@ -19,7 +19,7 @@ function freezeStandby(row: ReplicationRow, state: State): ReplayTarget | WhyNot
   if (row.standby === null) return whyNot('the standby itself is not watched: name its conninfo to pgvigil too')
   return {
     ...placeOf(state, row.standby),
-    label: `replay on ${drawable(row.standby)}`,
+    label: drawable(row.standby),
     lag: `${duration(row.lagSeconds)}, ${bytes(row.lagBytes)}`,
     application_name: row.application_name,
   }

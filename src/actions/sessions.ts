@@ -97,7 +97,7 @@ function ofWalsender(row: ReplicationRow, state: State): SessionTarget | WhyNot 
   const { server, pid, backend_start, usesysid, application_name, standby } = row
   return {
     ...placeOf(state, server),
-    label: `walsender ${pid}`,
+    label: `pid ${pid}`,
     ...{ pid, backend_start, usesysid, application_name, standby },
     query_start: null,
     backend_type: 'walsender' as unknown as Untrusted,

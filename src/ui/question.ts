@@ -81,8 +81,9 @@ function hitLines(head: readonly string[], hit: readonly (readonly string[])[], 
   if (hit.length === 1 && targets === 1 && only) {
     const last = head.length - 1
     const isText = head[last] === 'QUERY'
-    const facts = head.flatMap((title, i) => (isText && i === last ? [] : [`${title.toLowerCase()} ${only[i] ?? ''}`]))
-    const text = isText ? drawableLines(only[last] ?? '', cells).slice(0, 4) : []
+    const told = (i: number) => only[i] !== undefined && only[i] !== '' && only[i] !== '–'
+    const facts = head.flatMap((title, i) => (told(i) && !(isText && i === last) ? [`${title.toLowerCase()} ${only[i]}`] : []))
+    const text = isText && told(last) ? drawableLines(only[last] as string, cells).slice(0, 4) : []
     return [...packed(facts, cells).map(line => [span(line, 'strong')]), ...text.map(line => [span(line, 'accent')])]
   }
   const widths = head.map((title, i) => Math.min(30, Math.max(width(title), ...hit.map(row => width(row[i] ?? '')))))
