@@ -12,24 +12,38 @@ import { names, pulse } from './sql/server.ts'
 import { idsOf, picture, read, rowsOf } from './store/selectors.ts'
 import type { State } from './store/state.ts'
 
+/**
+ * Computed once for a picture: the pane, the guards of each key in the bar and an open question ask for the same, each of them for every
+ * tagged row. Depends on the samples and on the backends of ours alone.
+ */
+function perPicture<T>(compute: (state: State, serverId: string) => T): (state: State, serverId: string) => T {
+  let known: { servers: State['servers']; now: number; own: State['ownPids']; results: Map<string, T> } | null = null
+  return (state, serverId) => {
+    const { servers, now } = picture(state)
+    const own = state.ownPids
+    if (known?.servers !== servers || known.now !== now || known.own !== own) known = { servers, now, own, results: new Map() }
+    const { results } = known
+    if (!results.has(serverId)) results.set(serverId, compute(state, serverId))
+    return results.get(serverId) as T
+  }
+}
+
 /** All processes of a server out of its newest sample, fresh or stale. */
-export function sessionsOf(state: State, serverId: string): readonly Session[] {
-  return sessions(rowsOf(state, serverId, activity), {
+export const sessionsOf = perPicture((state, serverId): readonly Session[] =>
+  sessions(rowsOf(state, serverId, activity), {
     server: serverId,
     names: namesOf(state, serverId),
     ownPids: ownPids(state, serverId),
     pooledOf: behindOn(state, serverId),
-  })
-}
+  }),
+)
 
 /** The wait forest of a server out of its newest sample, fresh or stale. */
-export function waitsOf(state: State, serverId: string): readonly LockWait[] {
-  return lockForest(serverId, rowsOf(state, serverId, locks), namesOf(state, serverId))
-}
+export const waitsOf = perPicture((state, serverId): readonly LockWait[] =>
+  lockForest(serverId, rowsOf(state, serverId, locks), namesOf(state, serverId)),
+)
 
-export function namesOf(state: State, serverId: string): ReturnType<typeof namesByOid> {
-  return namesByOid(rowsOf(state, serverId, names))
-}
+export const namesOf = perPicture((state, serverId) => namesByOid(rowsOf(state, serverId, names)))
 
 /** Backends of ours on a server: those that read, also for another entry that names the same server, and those of deeds under way. */
 export function ownPids(state: State, serverId: string): ReadonlySet<number> {
