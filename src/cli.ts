@@ -2,13 +2,18 @@
 
 import { Command, CommanderError, Option } from 'commander'
 import pkg from '../package.json' with { type: 'json' }
-import { buildConfig, type CliOptions, type Config } from './config/config.ts'
+import { buildConfig, type Choice, type CliOptions, type Config, chooseCluster } from './config/config.ts'
 import { drawable } from './model/untrusted.ts'
 
 // The arguments may hold a password, and everybody on this machine can read them: ps shows the title instead.
 process.title = 'pgvigil'
 
-type Given = Omit<CliOptions, 'conninfo'> & { readonly json?: boolean; readonly count?: string; readonly panels?: string[] }
+type Given = Omit<CliOptions, 'conninfo'> & {
+  readonly json?: boolean
+  readonly count?: string
+  readonly panels?: string[]
+  readonly password?: boolean
+}
 
 const repeat = (value: string, before: string[]) => [...before, value]
 
@@ -22,6 +27,10 @@ function connecting(command: Command): Command {
     .option('-d, --dbname <name>', 'database, or a connection string')
     .option('--pgbouncer <conninfo>', 'the admin console of a PgBouncer; may be repeated', repeat, [])
     .option('--timescale <conninfo>', 'where the hypertables are, if not in the first database')
+    .option('-c, --cluster <name>', 'a cluster of the configuration file')
+    .option('--config <file>', 'the configuration file, in place of ~/.config/pgvigil/config.toml')
+    .option('-w, --no-password', 'never ask for a password')
+    .option('-W, --password', 'ask for a password before connecting')
     .option('-i, --interval <time>', 'how often the servers are asked: 1s (as it is), 500ms, 0.5, 2')
     .helpOption('-?, --help', 'this help')
 }
@@ -40,11 +49,26 @@ function program(): Command {
       const { terminalTrouble, runTop } = await import('./top.tsx')
       const trouble = terminalTrouble(process.env)
       if (trouble) refuse(trouble)
-      const config = configOf(conninfo, given)
+      const options = optionsOf(conninfo, given)
+      const choice = choiceOf(options)
+      const config = choice.choose.length > 0 ? null : configOf(options, choice)
       const { panelNamed } = await import('./panels/index.ts')
-      const panel = panelNamed(config.panel)
-      if (!panel) refuse(`there is no pane "${drawable(config.panel).slice(0, 40)}"`)
-      process.exit(await runTop(config, panel.id))
+      const wanted = config?.panel ?? options.panel ?? null
+      const panel = panelNamed(wanted)
+      if (!panel) refuse(`there is no pane "${drawable(wanted).slice(0, 40)}"`)
+      const clusters = choice.file?.clusters ?? []
+      const code = await runTop({
+        config,
+        panel: panel.id,
+        asking: askingOf(given),
+        clusters: clusters.map(({ name }) => name),
+        configOf: name => {
+          const cluster = clusters.find(one => one.name === name) ?? null
+          const flags = { ...options, conninfo: [], pgbouncer: [] }
+          return buildConfig(flags, process.env, undefined, { file: choice.file, cluster })
+        },
+      })
+      process.exit(code)
     })
 
   connecting(main.command('snapshot'))
@@ -58,10 +82,30 @@ function program(): Command {
       const { panel, ...own } = given
       // Options that stand before the command's name count too.
       const { panel: first, ...before } = main.opts<Given>()
-      const config = configOf(conninfo, { ...before, ...own, pgbouncer: [...before.pgbouncer, ...own.pgbouncer] })
+      const options = optionsOf(conninfo, { ...before, ...own, pgbouncer: [...before.pgbouncer, ...own.pgbouncer] })
+      const config = await withAnswers(oneConfig(options), options)
       const plan = snapshotPlan({ json: given.json ?? false, panels: first ? [first, ...panel] : panel, count: given.count })
       if ('error' in plan) refuse(plan.error)
       process.exit(await runSnapshot(config, plan))
+    })
+
+  main
+    .command('config')
+    .description('the configuration file: an example to begin with, or a judgement of the one that is there')
+    .option('--example', 'prints a commented example')
+    .option('--check', 'judges the file: exit code 0, or 2 with each error and its line')
+    .option('--config <file>', 'the file, in place of ~/.config/pgvigil/config.toml')
+    .helpOption('-?, --help', 'this help')
+    .action(async (given: { example?: boolean; check?: boolean; config?: string }) => {
+      const { exampleConfig, judgeConfig } = await import('./config/judge.ts')
+      if (given.example) {
+        process.stdout.write(exampleConfig)
+        return
+      }
+      if (!given.check) refuse('config needs --example or --check')
+      const judged = judgeConfig(given.config ?? main.opts<Given>().config, process.env)
+      if ('error' in judged) refuse(judged.error)
+      process.stdout.write(`${drawable(judged.ok)}\n`)
     })
 
   main
@@ -94,15 +138,50 @@ function program(): Command {
   return main
 }
 
-function configOf(conninfo: readonly string[], given: Partial<Given>): Config {
-  const config = buildConfig({ ...given, pgbouncer: given.pgbouncer ?? [], conninfo }, process.env)
+type Options = CliOptions & Pick<Given, 'password'>
+
+function optionsOf(conninfo: readonly string[], given: Partial<Given>): Options {
+  return { ...given, pgbouncer: given.pgbouncer ?? [], conninfo }
+}
+
+function choiceOf(options: Options): Choice {
+  const choice = chooseCluster(options, process.env)
+  if ('error' in choice) refuse(choice.error)
+  return choice
+}
+
+function configOf(options: Options, choice: Choice): Config {
+  const config = buildConfig(options, process.env, undefined, choice)
   if ('error' in config) refuse(config.error)
   return config
 }
 
-/** One sentence, exit code 2, nothing on stdout. */
+/** Where nobody can be asked which cluster it is to be. */
+function oneConfig(options: Options): Config {
+  const choice = choiceOf(options)
+  if (choice.choose.length > 0) {
+    refuse(
+      `there are several clusters in ${choice.file?.path}: name one with -c (${choice.choose.map(({ name }) => name).join(', ')})`,
+    )
+  }
+  return configOf(options, choice)
+}
+
+const askingOf = ({ password }: Pick<Given, 'password'>) =>
+  password === undefined ? 'when wanted' : password ? 'first' : 'never'
+
+/** With the passwords that had to be asked for. */
+async function withAnswers(config: Config, options: Options): Promise<Config> {
+  const { withPasswordsAsked } = await import('./password.ts')
+  const known = await withPasswordsAsked(config, askingOf(options))
+  if (known === null) process.exit(130)
+  return known
+}
+
+/** One sentence (of a configuration file one for each error), exit code 2, nothing on stdout. */
 function refuse(sentence: string): never {
-  process.stderr.write(`${sentence.startsWith('pgvigil') ? '' : 'pgvigil: '}${drawable(sentence)}\n`)
+  for (const line of sentence.split('\n'))
+    process.stderr.write(`${line.startsWith('pgvigil') ? '' : 'pgvigil: '}${drawable(line)}\n`)
   process.exit(2)
 }
 

@@ -29,6 +29,8 @@ export type Context = {
   readonly stopQueue: () => boolean
   /** Something of ours would be left behind: a pause, a queue. */
   readonly unfinished: () => boolean
+  /** Watches another cluster of the configuration file. */
+  readonly switchCluster: (name: string) => void
   /** Why the audit trail can't be written; null: it can. */
   readonly trailTrouble: () => string | null
 }
@@ -166,6 +168,13 @@ export const commands: readonly Command[] = [
     help: 'Chooses the PostgreSQL server in focus.',
     enabled: go.severalServers,
     run: context => openMenu(context, 'servers'),
+  },
+  {
+    id: 'clusterMenu',
+    label: 'Cluster',
+    help: 'Chooses another cluster of the configuration file.',
+    enabled: state => state.settings.clusters.length > 0 || 'the configuration file names no cluster',
+    run: context => openMenu(context, 'clusters'),
   },
   {
     id: 'detail',
@@ -359,7 +368,7 @@ export function perform(context: Context, id: string): void {
   else update.say(context.store, `${command.label}: ${able}`, 'warning')
 }
 
-function openMenu({ store }: Context, menu: 'sort' | 'palette' | 'servers'): void {
+function openMenu({ store }: Context, menu: 'sort' | 'palette' | 'servers' | 'clusters'): void {
   update.setDialog(store, { kind: 'menu', menu, index: 0, typed: '' })
 }
 
@@ -388,6 +397,12 @@ function allItems(state: State, dialog: Extract<Dialog, { kind: 'menu' }>): read
     }
     case 'servers':
       return idsOf(state, 'postgres').map(id => ({ id, label: drawable(id), hint: state.servers[id]?.role ?? '' }))
+    case 'clusters':
+      return state.settings.clusters.map(name => ({
+        id: name,
+        label: drawable(name),
+        hint: name === state.settings.cluster ? 'watched now' : '',
+      }))
     case 'act':
       return deeds.offers(dialog.subject, state).map(({ action, able }) => ({
         id: action.id,
@@ -466,6 +481,9 @@ function choose(context: Context): void {
     }
     case 'servers':
       go.focusServer(context, item.id)
+      return
+    case 'clusters':
+      if (item.id !== state.settings.cluster) context.switchCluster(item.id)
       return
     case 'act': {
       const action = deeds.offers(dialog.subject, state).find(offer => offer.action.id === item.id)?.action

@@ -18,11 +18,17 @@ export async function runDemo(serversOnly: boolean): Promise<number> {
         conninfo: [lab.primary, lab.standby],
         pgbouncer: lab.pgbouncer ? [lab.pgbouncer] : [],
         timescale: lab.timescale,
-        cluster: 'demo',
+        title: 'demo',
       },
       process.env,
     )
     if ('error' in config) throw new Error(config.error)
-    return runTop({ ...config, noPooler: lab.pgbouncerMissing }, 'activity')
+    return runTop({
+      config: { ...config, noPooler: lab.pgbouncerMissing },
+      panel: 'activity',
+      asking: 'never',
+      clusters: [],
+      configOf: name => ({ error: `there is no cluster ${name}` }),
+    })
   })
 }

@@ -134,7 +134,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
 
   function reportFailure(error: unknown): void {
     const { word, why } = failureOf(error)
-    report({ state: 'down', word, why: drawable(why) })
+    const wants = error instanceof DialError ? error.wants : null
+    report({ state: 'down', word, why: drawable(why), ...(wants ? { wants } : {}) })
   }
 
   async function readFacts(): Promise<void> {

@@ -4,47 +4,56 @@ import { once } from 'node:events'
 import { writeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { render } from 'ink'
-import { type Actor, createActor } from './actions/perform.ts'
-import { openAudit } from './audit.ts'
+import { type Cluster, neverLive, openCluster, refusals, startCluster } from './cluster.ts'
 import type { Context } from './commands.ts'
-import type { Server } from './config/config.ts'
-import { thisMachine } from './config/machine.ts'
+import { localeIsUtf8 } from './config/config.ts'
 import { keysAreThrough } from './deeds.ts'
 import { dispatch } from './keys/dispatch.ts'
 import { createKeyParser } from './keys/keypress.ts'
+import { defaultThresholds } from './model/thresholds.ts'
 import { drawable, drawableLines } from './model/untrusted.ts'
 import { followSelected } from './navigate.ts'
-import { wantedOnScreen } from './panels/wanted.ts'
-import type { Poller } from './poller.ts'
+import { type Asking, type AskPassword, readPassword } from './password.ts'
 import type { State } from './store/state.ts'
-import type { Store } from './store/store.ts'
 import * as update from './store/updates.ts'
 import { App, type Screen } from './ui/App.tsx'
-import { type Watched, watch } from './watch.ts'
+import type { Watched } from './watch.ts'
 
-/** Bytes of each query's text that lists read: more than a row of a wide terminal shows. */
-const listQueryBytes = 400
-/** Before the screen opens, servers that refuse for good get this long to say so. Milliseconds. */
-const openingMs = 1000
 const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 
-/** Runs the monitor until it ends; resolves to the exit code. `terminalOk` must have been asked first. */
-export async function runTop(config: Watched, panel: string): Promise<number> {
-  const { store, poller } = watch(config, panel, listQueryBytes, wantedOnScreen)
-  const audit = openAudit(process.env, thisMachine())
-  const targets = new Map([...config.servers, ...config.pgbouncers].map(server => [server.id, server]))
-  const targetOf = (id: string) => targets.get(id) as Server
-  const actor = createActor({ store, targetOf, lend: poller.lend, audit, again: poller.again })
+/** What to watch. `config` null: the person chooses one of the clusters first. */
+export type Start = {
+  readonly config: Watched | null
+  readonly panel: string
+  readonly asking: Asking
+  /** Clusters of the configuration file, and how one of them becomes a configuration. */
+  readonly clusters: readonly string[]
+  readonly configOf: (cluster: string) => Watched | { readonly error: string }
+}
+
+/** Runs the monitor until it ends; resolves to the exit code. `terminalTrouble` must have been asked first. */
+export async function runTop(start: Start): Promise<number> {
   const told = Promise.withResolvers<number>()
   for (const [signal, code] of Object.entries(exitCodes)) process.on(signal, () => told.resolve(code))
-  const refused = await Promise.race([opening(store), told.promise])
-  if (refused === null)
-    return new Promise(resolve => openScreen({ store, poller, actor, trailTrouble: audit.trouble, told: told.promise, resolve }))
-  poller.stop()
-  if (typeof refused === 'number') return refused
-  tell(refused)
-  return 1
+  const first = await Promise.race([openFirst(start), told.promise])
+  if (typeof first === 'number') return first
+  if (first === null) return exitCodes.SIGINT
+  if (!('store' in first)) {
+    tell(first)
+    return 1
+  }
+  return new Promise(resolve => openScreen({ first, start, told: told.promise, resolve }))
 }
+
+function openFirst({ config, panel, asking, clusters }: Start): Promise<Cluster | readonly string[] | null> {
+  if (config) return openCluster({ ...config, clusters }, panel, asking, askHere)
+  const cluster = startCluster({ ...noServers, clusters }, panel)
+  update.setDialog(cluster.store, { kind: 'menu', menu: 'clusters', index: 0, typed: '' })
+  return Promise.resolve(cluster)
+}
+
+/** Before the screen is there, and while it is put away. */
+const askHere: AskPassword = prompt => readPassword(process.stdin, text => process.stdout.write(text), prompt)
 
 /** Why there can be no screen; null when there can. */
 export function terminalTrouble(env: NodeJS.ProcessEnv): string | null {
@@ -56,29 +65,6 @@ export function terminalTrouble(env: NodeJS.ProcessEnv): string | null {
         ? 'TERM is dumb'
         : null
   return why ? `pgvigil: ${why}; for one look without a screen use: pgvigil snapshot` : null
-}
-
-/** Waits until some server gives reason to open the screen. A sentence a server when every one has refused for good; null otherwise. */
-function opening(store: Store): Promise<readonly string[] | null> {
-  return new Promise(resolve => {
-    const timer = setTimeout(() => done(null), openingMs)
-    const unsubscribe = store.subscribe(look)
-    function look() {
-      const links = Object.values(store.getState().servers).map(server => server.link)
-      if (links.some(link => link.word !== 'CONNECTING' && link.word !== 'DENIED')) done(null)
-      else if (links.every(link => link.word === 'DENIED')) done(refusals(store.getState()))
-    }
-    function done(result: readonly string[] | null) {
-      clearTimeout(timer)
-      unsubscribe()
-      resolve(result)
-    }
-    look()
-  })
-}
-
-function refusals(state: State): readonly string[] {
-  return state.order.map(id => `pgvigil: ${drawable(id)}: ${state.servers[id]?.link.why ?? 'refused'}`)
 }
 
 /** Last words, one a line, written at once: nothing is lost when the process ends right after. */
@@ -116,24 +102,23 @@ const wipe = '\u001b[H\u001b[2J'
 const stopMs = 300
 
 type Parts = {
-  readonly store: Store
-  readonly poller: Poller
-  readonly actor: Actor
-  readonly trailTrouble: () => string | null
+  readonly first: Cluster
+  readonly start: Start
   /** A signal has told us to end, with this code. */
   readonly told: Promise<number>
   readonly resolve: (code: number) => void
 }
 
-function openScreen({ store, poller, actor, trailTrouble, told, resolve }: Parts): void {
+function openScreen({ first, start, told, resolve }: Parts): void {
   const { stdin, stdout } = process
   silenceStderr()
   const screen: Screen = { draw: () => {}, handOver: async () => {} }
+  let current = first
   let ended = false
   // The terminal is somebody else's for a while.
   let away = false
 
-  const measure = () => update.setSize(store, stdout.columns || 80, stdout.rows || 24)
+  const measure = () => update.setSize(current.store, stdout.columns || 80, stdout.rows || 24)
   measure()
   /**
    * The terminal is what it was at once, without waiting for anybody, and connections are destroyed. Then what would be left behind on a
@@ -143,7 +128,7 @@ function openScreen({ store, poller, actor, trailTrouble, told, resolve }: Parts
     if (ended) return
     ended = true
     clearInterval(clock)
-    poller.stop()
+    current.poller.stop()
     stdin.removeAllListeners('data')
     stdout.write(pastes.plain)
     try {
@@ -153,9 +138,39 @@ function openScreen({ store, poller, actor, trailTrouble, told, resolve }: Parts
     }
     if (stdin.isTTY) stdin.setRawMode(false)
     stdin.pause()
+    const { actor } = current
     if (actor.unfinished()) tell(await actor.letGo(leave, lettingGoMs))
     resolve(code)
   }
+
+  /** Watches another cluster in place of this one. Where that can't be, this one is still there. */
+  async function switchCluster(name: string): Promise<void> {
+    const { store } = current
+    if (away) return
+    if (current.actor.unfinished())
+      return update.say(store, 'a pause or a queue of pgvigil is not finished here: end it first', 'warning')
+    const config = start.configOf(name)
+    if ('error' in config) return update.say(store, drawable(config.error), 'warning')
+    const { panel } = store.getState().view
+    const ask: AskPassword = async prompt => {
+      let answer: string | null = null
+      await handOver(async () => {
+        answer = await askHere(prompt)
+      })
+      return answer
+    }
+    const next = await openCluster({ ...config, clusters: start.clusters }, panel, start.asking, ask)
+    if (ended) return
+    if (next === null) return update.say(store, 'no password, no cluster', 'warning')
+    if (!('store' in next)) return update.say(store, next.join('; ').replaceAll('pgvigil: ', ''), 'warning')
+    current.poller.stop()
+    current = next
+    context = contextOf(current)
+    measure()
+    ink.rerender(<App key={++shown} store={current.store} screen={screen} />)
+    repaint()
+  }
+  let shown = 0
 
   function crash(error: unknown): void {
     void end(1)
@@ -177,27 +192,34 @@ function openScreen({ store, poller, actor, trailTrouble, told, resolve }: Parts
     screen.draw()
   }
 
-  /**
-   * To the shell and back. The whole process group stops, so that a wrapper (a script, npm) gives the terminal back too. Where there is no
-   * shell to come back from (`ssh -t host pgvigil`) the system ignores the signal and the screen returns.
-   */
-  async function suspend(): Promise<void> {
-    if (ended || away) return
+  /** Gives the terminal away for a while, as it was. */
+  async function handOver(meanwhile: () => Promise<void>): Promise<void> {
     away = true
     await screen.handOver(async () => {
       stdout.write(pastes.plain)
       stdin.setRawMode(false)
-      // Without a listener the signal does what it is for.
-      process.off('SIGTSTP', suspend)
-      process.kill(0, 'SIGTSTP')
-      await Promise.race([once(process, 'SIGCONT'), delay(stopMs)])
-      process.on('SIGTSTP', suspend)
+      await meanwhile()
       if (ended) return
       stdin.setRawMode(true)
       stdout.write(pastes.marked)
     })
     away = false
     lookAgain()
+  }
+
+  /**
+   * To the shell and back. The whole process group stops, so that a wrapper (a script, npm) gives the terminal back too. Where there is no
+   * shell to come back from (`ssh -t host pgvigil`) the system ignores the signal and the screen returns.
+   */
+  async function suspend(): Promise<void> {
+    if (ended || away) return
+    await handOver(async () => {
+      // Without a listener the signal does what it is for.
+      process.off('SIGTSTP', suspend)
+      process.kill(0, 'SIGTSTP')
+      await Promise.race([once(process, 'SIGCONT'), delay(stopMs)])
+      process.on('SIGTSTP', suspend)
+    })
   }
 
   /** After a stop that gave us no time to hand the terminal over (SIGSTOP): the shell has changed its modes since. */
@@ -213,10 +235,10 @@ function openScreen({ store, poller, actor, trailTrouble, told, resolve }: Parts
     repaint()
     // Nobody tells a process in the background that the terminal has another size.
     process.kill(process.pid, 'SIGWINCH')
-    poller.poke()
+    current.poller.poke()
   }
 
-  const context: Context = {
+  const contextOf = ({ store, poller, actor, trailTrouble }: Cluster): Context => ({
     store,
     quit: (code, leave) => void end(code, leave),
     poke: () => poller.poke(),
@@ -227,7 +249,9 @@ function openScreen({ store, poller, actor, trailTrouble, told, resolve }: Parts
     stopQueue: actor.stopQueue,
     unfinished: actor.unfinished,
     trailTrouble,
-  }
+    switchCluster: name => void switchCluster(name),
+  })
+  let context = contextOf(current)
   const parser = createKeyParser(key => {
     if (ended) return
     dispatch(context, key)
@@ -247,11 +271,13 @@ function openScreen({ store, poller, actor, trailTrouble, told, resolve }: Parts
   stdin.setRawMode(true)
   stdout.write(pastes.marked)
   stdin.on('data', chunk => {
+    // A password that is being typed is none of ours.
+    if (away) return
     parser.feed(chunk)
-    keysAreThrough(store)
+    keysAreThrough(current.store)
   })
   stdin.resume()
-  const ink = render(<App store={store} screen={screen} />, {
+  const ink = render(<App key={shown} store={current.store} screen={screen} />, {
     alternateScreen: true,
     incrementalRendering: true,
     interactive: true,
@@ -267,6 +293,7 @@ function openScreen({ store, poller, actor, trailTrouble, told, resolve }: Parts
 
   const meter = ownCost()
   const clock = setInterval(() => {
+    const { store } = current
     update.setNow(store, Date.now(), meter())
     followSelected(store)
     if (!neverLive(store.getState())) return
@@ -275,9 +302,18 @@ function openScreen({ store, poller, actor, trailTrouble, told, resolve }: Parts
   }, 1000)
 }
 
-/** All servers have refused for good and none was ever there: the same as refusing before the screen opened. */
-function neverLive(state: State): boolean {
-  return Object.values(state.servers).every(server => server.link.word === 'DENIED' && server.lastAnswerAt === null)
+/** What stands there until a cluster is chosen. */
+const noServers: Watched = {
+  servers: [],
+  pgbouncers: [],
+  timescaleId: null,
+  cluster: '',
+  intervalMs: 1000,
+  panel: null,
+  ascii: !localeIsUtf8(process.env),
+  readOnly: false,
+  theme: 'dark',
+  thresholds: defaultThresholds,
 }
 
 /** What pgvigil costs this machine, as a share of one CPU over the last seconds, and its memory. */

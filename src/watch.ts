@@ -7,8 +7,8 @@ import type { State, Want } from './store/state.ts'
 import { createAppStore, createState, type Store } from './store/store.ts'
 import { receive } from './store/updates.ts'
 
-/** What to watch; `noPooler` says why there is no PgBouncer where its absence has a reason. */
-export type Watched = Config & { readonly noPooler?: string | undefined }
+/** What to watch; `noPooler` says why there is no PgBouncer where its absence has a reason, `clusters` what else there is to be watched. */
+export type Watched = Config & { readonly noPooler?: string | undefined; readonly clusters?: readonly string[] }
 
 export type Watch = { readonly store: Store; readonly poller: Poller }
 
@@ -31,9 +31,12 @@ export function watch(
   const settings = {
     intervalMs: config.intervalMs,
     ascii: config.ascii,
-    color: !process.env.NO_COLOR,
+    color: !process.env.NO_COLOR && config.theme !== 'mono',
+    theme: config.theme,
+    thresholds: config.thresholds,
     readOnly: config.readOnly,
     cluster: config.cluster,
+    clusters: config.clusters ?? [],
     timescaleId: config.timescaleId,
     noPooler: config.noPooler ?? null,
     queryBytes,

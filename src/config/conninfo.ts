@@ -224,10 +224,15 @@ export function serverId(target: Target): string {
   return `${isIP(host) === 6 ? `[${host}]` : host}:${port}`
 }
 
-/** An id for each, in order: a second one at the same host and port gets `host:port/dbname`, and `#2`, `#3`... if that is taken too. */
-export function uniqueIds(targets: readonly Target[]): readonly string[] {
-  const taken = new Set<string>()
-  return targets.map(target => {
+/**
+ * An id for each, in order: its name, where it has one; else a second one at the same host and port gets `host:port/dbname`, and `#2`, `#3`...
+ * if that is taken too.
+ */
+export function uniqueIds(targets: readonly Target[], names: readonly (string | null)[] = []): readonly string[] {
+  const taken = new Set<string>(names.filter(name => name !== null))
+  return targets.map((target, i) => {
+    const name = names[i] ?? null
+    if (name !== null) return name
     let id = serverId(target)
     if (taken.has(id)) id = `${id}/${target.database}`
     const base = id

@@ -1,5 +1,7 @@
 // libpq's connection keywords (PostgreSQL 18), with the environment variable each falls back to and what we can do with it.
 
+import { nearest } from './nearest.ts'
+
 export type KeywordRule = {
   /** The environment variable that libpq reads when the keyword is not given. */
   readonly env?: string
@@ -102,23 +104,5 @@ export function suggestion(word: string): Keyword | null {
   if (isKeyword(lower)) return lower
   const other = Object.hasOwn(otherNames, lower) ? otherNames[lower] : undefined
   if (other) return other
-  const near = (Object.keys(keywords) as Keyword[])
-    .map(keyword => ({ keyword, far: distance(lower, keyword) }))
-    .sort((a, b) => a.far - b.far)[0]
-  return near && near.far <= 2 && near.far < near.keyword.length / 2 ? near.keyword : null
-}
-
-/** Edits (insert, delete, replace, swap of neighbours) that turn one word into the other. */
-function distance(a: string, b: string): number {
-  const d = Array.from({ length: a.length + 1 }, (_, i) =>
-    Array.from({ length: b.length + 1 }, (_, j) => (i === 0 ? j : j === 0 ? i : 0)),
-  )
-  for (let i = 1; i <= a.length; i++)
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1]
-      let best = Math.min(d[i - 1]![j]! + 1, d[i]![j - 1]! + 1, d[i - 1]![j - 1]! + (same ? 0 : 1))
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) best = Math.min(best, d[i - 2]![j - 2]! + 1)
-      d[i]![j] = best
-    }
-  return d[a.length]![b.length]!
+  return nearest(lower, Object.keys(keywords) as Keyword[])
 }

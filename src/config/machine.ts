@@ -11,6 +11,8 @@ export type Machine = {
   /** Home directory ($HOME first, as libpq), or null. */
   readonly home: string | null
   readonly exists: (path: string) => boolean
+  /** A file's permission bits, or null; left out where they don't count. */
+  readonly mode?: (path: string) => number | null
   /** The text of a file, or null if it is not there; throws when it is there and cannot be read. */
   readonly readText: (path: string) => string | null
 }
@@ -20,6 +22,7 @@ export function thisMachine(): Machine {
     osUser: known(() => userInfo().username),
     home: known(homedir),
     exists: path => known(() => (statSync(path) ? path : '')) !== null,
+    mode: path => statSync(path, { throwIfNoEntry: false })?.mode ?? null,
     readText: path => (statSync(path, { throwIfNoEntry: false })?.isFile() ? readFileSync(path, 'utf8') : null),
   }
 }

@@ -12,9 +12,6 @@ import { poolerFigures, postgresFigures } from './summary.ts'
 
 export type Finding = { readonly level: 'critical' | 'warning'; readonly say: string }
 
-/** Seconds of standby lag, of an open transaction, of a client's wait in a pool from which on a DBA should look. */
-const late = { lag: 5, transaction: 300, poolWait: 1 }
-
 /** Worst first; empty when all is quiet. Drawable text. */
 export function findings(state: State): readonly Finding[] {
   const { servers, order } = picture(state)
@@ -43,9 +40,10 @@ function postgresFindings(state: State, server: ServerState, name: string): read
   const f = postgresFigures(state, server.id)
   const found: Finding[] = []
   const { standby } = f
+  const { lagSeconds, transactionSeconds, connectionsPercent } = state.settings.thresholds
   if (standby?.receiver === 'down')
     found.push({ level: 'critical', say: `${name}: the WAL receiver is down, nothing comes in; 3 shows replication` })
-  else if (standby && standby.lagSeconds !== null && standby.lagSeconds >= late.lag) {
+  else if (standby && standby.lagSeconds !== null && standby.lagSeconds >= lagSeconds) {
     const why = standby.replayPaused ? 'replay is paused' : 'replay is behind'
     found.push({
       level: 'warning',
@@ -53,10 +51,10 @@ function postgresFindings(state: State, server: ServerState, name: string): read
     })
   }
   if (f.waiting) found.push({ level: 'warning', say: `${f.waiting} wait for locks on ${name}; 2 shows who holds them up` })
-  if (f.clients !== null && f.usable !== null && f.clients >= 0.9 * f.usable) {
+  if (f.clients !== null && f.usable !== null && f.clients >= (connectionsPercent / 100) * f.usable) {
     found.push({ level: 'critical', say: `${name}: ${f.clients} of ${f.usable} connections are taken` })
   }
-  if ((f.oldestTransactionSeconds ?? 0) > late.transaction) {
+  if ((f.oldestTransactionSeconds ?? 0) > transactionSeconds) {
     found.push({
       level: 'warning',
       say: `${name}: the oldest transaction is open for ${duration(f.oldestTransactionSeconds)}; 1 shows it`,
@@ -74,7 +72,7 @@ function poolerFindings(state: State, server: ServerState, name: string): readon
     level: 'critical',
     say: `${name}: ${database === '*' ? 'everything' : short(database, 24)} PAUSED for ${ageMs(now - since)} or more; RESUME ends it; 5 shows it`,
   }))
-  if ((f.maxwaitSeconds ?? 0) >= late.poolWait) {
+  if ((f.maxwaitSeconds ?? 0) >= state.settings.thresholds.poolWaitSeconds) {
     found.push({
       level: 'warning',
       say: `${name}: ${f.clientsWaiting} clients wait for a server, the longest ${duration(f.maxwaitSeconds)}; 5 shows pools`,

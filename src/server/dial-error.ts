@@ -11,12 +11,15 @@ export class DialError extends Error {
   readonly code: string | null
   readonly permanent: boolean
   readonly fromServer: boolean
-  constructor(message: string, code: string | null, permanent: boolean, fromServer = false) {
+  /** What would help at once: a password, which the server asked for and nobody has given. */
+  readonly wants: 'password' | null
+  constructor(message: string, code: string | null, permanent: boolean, fromServer = false, wants: 'password' | null = null) {
     super(message)
     this.name = 'DialError'
     this.code = code
     this.permanent = permanent
     this.fromServer = fromServer
+    this.wants = wants
   }
 }
 

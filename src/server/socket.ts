@@ -89,7 +89,7 @@ function together(failures: readonly DialError[]): DialError {
   if (failures.length === 1) return telling
   const words = [...new Set(failures.map(failure => failure.message))].join('; ')
   const permanent = failures.every(failure => failure.permanent)
-  return new DialError(words, telling.code, permanent, telling.fromServer)
+  return new DialError(words, telling.code, permanent, telling.fromServer, telling.wants)
 }
 
 /** One host of the list, all its addresses. A failure is returned, so that the next host can be tried. */
@@ -263,6 +263,8 @@ async function passwordFor(target: Target, { spec, address }: Place): Promise<st
     `${placeOf(spec, address)} wants a password for ${target.user} and none was given; ${remedy}`,
     '28P01',
     true,
+    false,
+    'password',
   )
 }
 

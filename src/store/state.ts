@@ -1,6 +1,7 @@
 // The noun list: everything the monitor knows, as plain data that is replaced and never mutated. Only updates.ts changes it.
 
 import type { ServerFacts } from '../model/facts.ts'
+import type { Thresholds } from '../model/thresholds.ts'
 import type { Query, RowOf, Untrusted } from '../sql/query.ts'
 
 /** Rows of one query of one server, as the server gave them. `at` is our clock in epoch ms at the middle of the round trip. */
@@ -44,6 +45,8 @@ export type Link = {
   readonly word: LinkWord
   readonly since: number
   readonly why: string | null
+  /** The server asked for a password and none is known. */
+  readonly wants?: 'password'
 }
 
 export type { ServerFacts }
@@ -139,7 +142,7 @@ type MenuDialog = { readonly kind: 'menu'; readonly index: number; readonly type
 
 export type Dialog =
   | { readonly kind: 'help'; readonly top: number }
-  | (MenuDialog & { readonly menu: 'sort' | 'palette' | 'servers' })
+  | (MenuDialog & { readonly menu: 'sort' | 'palette' | 'servers' | 'clusters' })
   | (MenuDialog & { readonly menu: 'act'; readonly subject: Subject })
   | Confirm
   /** Asked before leaving what is not finished; `code`: what pgvigil would end with. */
@@ -205,8 +208,13 @@ export type Settings = {
   readonly intervalMs: number
   readonly ascii: boolean
   readonly color: boolean
+  /** For a dark or a light background; `mono`: no colour, as `color` false. */
+  readonly theme: 'dark' | 'light' | 'mono'
+  readonly thresholds: Thresholds
   readonly readOnly: boolean
   readonly cluster: string
+  /** Names of the configuration file's clusters. */
+  readonly clusters: readonly string[]
   /** The server whose database has the hypertables. */
   readonly timescaleId: string | null
   /** Why no PgBouncer is watched, where there is more to say than that none was named. */

@@ -35,7 +35,13 @@ function help(top: number, columns: number, height: number): readonly Line[] {
   return padded([fitLine([span(head, 'header')], columns, 'header'), ...lines.slice(first, first + room)], columns, height)
 }
 
-const menuTitles = { sort: 'Sort by', servers: 'Server in focus', palette: 'Commands', act: 'Act on' } as const
+const menuTitles = {
+  sort: 'Sort by',
+  servers: 'Server in focus',
+  clusters: 'Cluster',
+  palette: 'Commands',
+  act: 'Act on',
+} as const
 
 /** The menu of deeds names what they would be done to. */
 function menuTitle(shown: Extract<Dialog, { kind: 'menu' }>): string {

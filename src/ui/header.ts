@@ -2,6 +2,7 @@
 
 import { ageMs, byteRate, bytes, clock, duration, meter, percent, rate } from '../model/format.ts'
 import type { PoolerSummary } from '../model/pools.ts'
+import type { Thresholds } from '../model/thresholds.ts'
 import { drawable, fit, short, type Untrusted, width } from '../model/untrusted.ts'
 import { findings } from '../panels/finding.ts'
 import { panels } from '../panels/index.ts'
@@ -55,8 +56,8 @@ function serverLine(state: State, server: ServerState, idWidth: number, columns:
   if (link.state === 'up' || link.state === 'stale') {
     const figures =
       server.kind === 'pgbouncer'
-        ? poolerSpans(poolerFigures(state, server.id), now, columns)
-        : postgresSpans(postgresFigures(state, server.id), columns)
+        ? poolerSpans(poolerFigures(state, server.id), now, columns, state.settings.thresholds)
+        : postgresSpans(postgresFigures(state, server.id), columns, state.settings.thresholds)
     const fitting = thatFit(figures, columns - lineWidth(spans))
     spans.push(...(link.state === 'up' ? fitting : fitting.map(s => ({ ...s, look: 'dim' as const }))))
   } else if (link.why) spans.push(span(link.why, link.word === 'CONNECTING' ? 'dim' : 'warning'))
@@ -91,12 +92,12 @@ function linkSpans(server: ServerState, link: Link, now: number): readonly Span[
 }
 
 /** Figures in the order of their use in an incident: the last ones give way on a narrow terminal. */
-function postgresSpans(f: PostgresFigures, columns: number): readonly Span[] {
-  const full = f.clients !== null && f.usable !== null && f.clients >= 0.9 * f.usable
+function postgresSpans(f: PostgresFigures, columns: number, limits: Thresholds): readonly Span[] {
+  const full = f.clients !== null && f.usable !== null && f.clients >= (limits.connectionsPercent / 100) * f.usable
   const out: Span[] = []
   if (f.standby) {
     const { lagSeconds, lagBytes, lagIsUpperBound, lagIsLowerBound, receiver, replayPaused } = f.standby
-    const late = lagSeconds !== null && lagSeconds >= 5
+    const late = lagSeconds !== null && lagSeconds >= limits.lagSeconds
     out.push(
       span(
         `lag ${lagIsUpperBound ? '≤' : lagIsLowerBound ? '≥' : ''}${duration(lagSeconds)} ${bytes(lagBytes)}  `,
@@ -119,7 +120,10 @@ function postgresSpans(f: PostgresFigures, columns: number): readonly Span[] {
   out.push(span(` ${f.idleInTransaction ?? '–'} ${words.idle}`, f.idleInTransaction ? 'warning' : undefined))
   if (f.restricted) out.push(span(` ${f.restricted} restricted`, 'warning'))
   out.push(
-    span(`  oldest ${duration(f.oldestTransactionSeconds)}`, (f.oldestTransactionSeconds ?? 0) > 300 ? 'warning' : undefined),
+    span(
+      `  oldest ${duration(f.oldestTransactionSeconds)}`,
+      (f.oldestTransactionSeconds ?? 0) > limits.transactionSeconds ? 'warning' : undefined,
+    ),
   )
   out.push(span(`  ${tps(f.transactionsPerSecond)}`))
   out.push(span(`  hit ${percent(f.hitRatio)}`))
@@ -127,7 +131,7 @@ function postgresSpans(f: PostgresFigures, columns: number): readonly Span[] {
   return out
 }
 
-function poolerSpans(f: PoolerSummary, now: number, columns: number): readonly Span[] {
+function poolerSpans(f: PoolerSummary, now: number, columns: number, limits: Thresholds): readonly Span[] {
   const words =
     columns >= 100
       ? { clients: 'clients', waiting: 'waiting', servers: 'servers' }
@@ -143,7 +147,7 @@ function poolerSpans(f: PoolerSummary, now: number, columns: number): readonly S
     ...(f.disabled.length > 0 ? [span(`DISABLED ${some(f.disabled.map(name))}  `, 'warning')] : []),
     span(`${f.clientsActive ?? '–'} ${words.clients}`),
     span(` ${f.clientsWaiting ?? '–'} ${words.waiting}`, f.clientsWaiting ? 'warning' : undefined),
-    span(`  maxwait ${duration(f.maxwaitSeconds)}`, (f.maxwaitSeconds ?? 0) >= 1 ? 'critical' : undefined),
+    span(`  maxwait ${duration(f.maxwaitSeconds)}`, (f.maxwaitSeconds ?? 0) >= limits.poolWaitSeconds ? 'critical' : undefined),
     span(`  ${f.serversUsed ?? '–'}/${f.serverLimit ?? '–'} ${words.servers}`),
     span(`  ${tps(f.xactsPerSecond)}`),
   ]

@@ -43,33 +43,38 @@ export function spread(left: Line, right: Line, cells: number, fill?: Look): Lin
   return room >= lineWidth(left) + 1 ? [...fitLine(left, room, fill), ...right] : fitLine(left, cells, fill)
 }
 
-/** SGR on and off of each look; `color` false keeps only what is no colour (bold, inverse), as NO_COLOR asks. */
-const looks: Readonly<Record<Look, { readonly color: string; readonly plain: string }>> = {
-  dim: { color: '90', plain: '' },
-  ok: { color: '32', plain: '' },
-  warning: { color: '33', plain: '' },
-  critical: { color: '1;31', plain: '1' },
-  accent: { color: '36', plain: '' },
-  title: { color: '1', plain: '1' },
-  strong: { color: '1', plain: '1' },
-  header: { color: '30;42', plain: '7' },
-  bar: { color: '30;46', plain: '7' },
-  off: { color: '90;46', plain: '7' },
-  selected: { color: '30;46', plain: '7' },
-  tab: { color: '30;47', plain: '7' },
+/** SGR of each look; `plain` keeps only what is no colour (bold, inverse), as NO_COLOR asks. `light`, where it differs: for dark text on white. */
+const looks: Readonly<Record<Look, { readonly dark: string; readonly light?: string; readonly plain: string }>> = {
+  dim: { dark: '90', plain: '' },
+  ok: { dark: '32', plain: '' },
+  warning: { dark: '33', light: '35', plain: '' },
+  critical: { dark: '1;31', plain: '1' },
+  accent: { dark: '36', light: '34', plain: '' },
+  title: { dark: '1', plain: '1' },
+  strong: { dark: '1', plain: '1' },
+  header: { dark: '30;42', plain: '7' },
+  bar: { dark: '30;46', plain: '7' },
+  off: { dark: '90;46', light: '37;46', plain: '7' },
+  selected: { dark: '30;46', plain: '7' },
+  tab: { dark: '30;47', light: '97;100', plain: '7' },
 }
 
-export type Theme = { readonly color: boolean; readonly ascii: boolean }
+export type Theme = { readonly color: boolean; readonly ascii: boolean; readonly theme?: 'dark' | 'light' | 'mono' }
 
 /** A line as the terminal gets it. Each look ends where it began: nothing leaks into the next span. */
-export function paint(line: Line, theme: Theme): string {
+export function paint(line: Line, { color, ascii, theme = 'dark' }: Theme): string {
   let out = ''
   for (const { text, look } of line) {
-    const shown = theme.ascii ? asciiOnly(text) : text
-    const sgr = look ? looks[look][theme.color ? 'color' : 'plain'] : ''
+    const shown = ascii ? asciiOnly(text) : text
+    const sgr = look ? sgrOf(looks[look], color && theme !== 'mono', theme) : ''
     out += sgr === '' ? shown : `\u001b[${sgr}m${shown}\u001b[0m`
   }
   return out
+}
+
+function sgrOf(look: (typeof looks)[Look], color: boolean, theme: NonNullable<Theme['theme']>): string {
+  if (!color) return look.plain
+  return theme === 'light' ? (look.light ?? look.dark) : look.dark
 }
 
 /** The text alone, for golden screens and for `snapshot`. */

@@ -1,6 +1,7 @@
 // States made by hand: what the servers would have answered, as the store would hold it.
 
 import type { ServerFacts } from '../../src/model/facts.ts'
+import { defaultThresholds } from '../../src/model/thresholds.ts'
 import { untrusted } from '../../src/model/untrusted.ts'
 import type { Query } from '../../src/sql/query.ts'
 import type { Entry, Sample, ServerState, Settings, State } from '../../src/store/state.ts'
@@ -73,8 +74,11 @@ export function stateOf(servers: readonly ServerOptions[], now: number = noon, s
       intervalMs: 1000,
       ascii: false,
       color: true,
+      theme: 'dark',
+      thresholds: defaultThresholds,
       readOnly: false,
       cluster: 'test',
+      clusters: [],
       timescaleId: null,
       noPooler: null,
       queryBytes: 1000,

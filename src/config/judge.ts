@@ -1,0 +1,70 @@
+// `pgvigil config`: an example file, and a judgement of the one that is there.
+
+import { buildConfig } from './config.ts'
+import { configPath, loadConfig } from './file.ts'
+import type { Env, Machine } from './machine.ts'
+import { thisMachine } from './machine.ts'
+
+/** Says what is in the file, or every error with its line. Each cluster is resolved as if it were to be watched; nothing is connected. */
+export function judgeConfig(
+  given: string | undefined,
+  env: Env,
+  machine: Machine = thisMachine(),
+): { readonly ok: string } | { readonly error: string } {
+  const file = loadConfig(given, env, machine)
+  if (file === null) {
+    const path = configPath(env, machine)
+    return { error: `there is no configuration file${path ? ` ${path}` : ''}: pgvigil config --example prints one to begin with` }
+  }
+  if ('errors' in file) return { error: file.errors.join('\n') }
+  const flags = { conninfo: [], pgbouncer: [] }
+  const errors = file.clusters.flatMap(cluster => {
+    const config = buildConfig(flags, env, machine, { file, cluster })
+    return 'error' in config ? [config.error] : []
+  })
+  if (errors.length > 0) return { error: errors.join('\n') }
+  const told = file.clusters.map(
+    ({ name, servers, pgbouncers, timescale }) =>
+      `${name} (${servers.length} servers, ${pgbouncers.length} PgBouncers${timescale ? ', TimescaleDB' : ''})`,
+  )
+  return { ok: `${file.path}: ok; ${told.length > 0 ? `clusters: ${told.join(', ')}` : 'no cluster'}` }
+}
+
+export const exampleConfig = `# pgvigil: ~/.config/pgvigil/config.toml (or $XDG_CONFIG_HOME/pgvigil/config.toml). All of it is optional.
+# pgvigil config --check judges it.
+
+interval = "1s"            # how often the servers are asked: 100ms to 5m
+theme = "dark"             # dark, light (for a white background), mono (no colours)
+# ascii = true             # draw with ASCII only
+# read_only = true         # offer no action that changes anything, in any cluster
+# panel = "locks"          # the pane to open with
+# cluster = "production"   # the cluster to watch when none is named; without it you are asked
+
+# From where on a figure is a finding.
+[thresholds]
+lag_seconds = 5            # of a standby
+transaction_seconds = 300  # an open transaction
+pool_wait_seconds = 1      # a client's wait for a server in a pool
+connections_percent = 90   # connections taken of those that can be had
+
+# One table for each cluster: pgvigil -c production
+[clusters.production]
+read_only = true
+interval = "2s"
+# Connection strings as libpq reads them: keyword=value, URI, or service=NAME. A server may have a name to go by on the screen.
+servers = [
+  { name = "primary", conninfo = "host=db1.example.com user=monitor dbname=app" },
+  { name = "standby", conninfo = "host=db2.example.com user=monitor dbname=app" },
+]
+pgbouncers = ["host=db1.example.com port=6432 user=stats"]
+# Where the hypertables are, if not in the first server's database.
+timescale = "host=db1.example.com user=monitor dbname=metrics"
+
+[clusters.production.thresholds]
+lag_seconds = 30
+
+[clusters.staging]
+servers = ["service=staging"]
+
+# Passwords belong into ~/.pgpass. A file that holds one must be readable by nobody else (chmod 600).
+`
