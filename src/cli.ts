@@ -89,6 +89,20 @@ function program(): Command {
       process.exit(await runSnapshot(config, plan))
     })
 
+  connecting(main.command('doctor'))
+    .description(
+      'what each server lets us see and do, pane by pane and action by action, and the GRANTs that would give the rest',
+    )
+    .option('--sql', 'prints statements that make a role that watches and one that acts, for each server')
+    .option('--ascii', 'print ASCII only')
+    .action(async (conninfo: string[], given: Given & { sql?: boolean }) => {
+      const before = main.opts<Given>()
+      const options = optionsOf(conninfo, { ...before, ...given, pgbouncer: [...before.pgbouncer, ...given.pgbouncer] })
+      const config = await withAnswers(oneConfig(options), options)
+      const { runDoctor } = await import('./doctor.ts')
+      process.exit(await runDoctor(config, given.sql ?? false))
+    })
+
   main
     .command('config')
     .description('the configuration file: an example to begin with, or a judgement of the one that is there')

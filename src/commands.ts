@@ -170,6 +170,12 @@ export const commands: readonly Command[] = [
     run: context => openMenu(context, 'servers'),
   },
   {
+    id: 'serverInfo',
+    label: 'Servers',
+    help: 'Shows what is known of each server: version, TLS, our role.',
+    run: ({ store }) => update.setDialog(store, { kind: 'servers', top: 0 }),
+  },
+  {
     id: 'clusterMenu',
     label: 'Cluster',
     help: 'Chooses another cluster of the configuration file.',
@@ -453,6 +459,7 @@ function moveDialog(store: Store, step: number): void {
     const last = Math.max(0, helpLines - go.bodyRows(state) + 1)
     update.setDialog(store, { ...dialog, top: Math.max(0, Math.min(last, dialog.top + step)) })
   }
+  if (dialog?.kind === 'servers') update.setDialog(store, { ...dialog, top: Math.max(0, dialog.top + step) })
   if (dialog?.kind === 'menu') {
     const last = menuItems(state, dialog).length - 1
     update.setDialog(store, { ...dialog, index: Math.max(0, Math.min(last, dialog.index + step)) })

@@ -91,7 +91,7 @@ function write(text: string): Promise<void> {
 }
 
 /** Resolves when every server has given two samples of what is asked each tick and one of the rest, or has said why not. */
-function settled(store: Store, atMostMs: number, wanted: (id: string) => ReturnType<typeof wantedByLists>): Promise<void> {
+export function settled(store: Store, atMostMs: number, wanted: (id: string) => ReturnType<typeof wantedByLists>): Promise<void> {
   return new Promise(resolve => {
     const timer = setTimeout(done, atMostMs)
     const unsubscribe = store.subscribe(check)

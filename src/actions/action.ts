@@ -56,6 +56,9 @@ export type Action<Row = Readonly<Record<string, unknown>>, T extends Frozen = F
   readonly lists: readonly string[]
   /** `one`: a single row. `all`: each of the tagged rows, together. `queue`: each of them, one after the other. */
   readonly takes: 'one' | 'all' | 'queue'
+  readonly on: 'postgres' | 'pgbouncer'
+  /** What our role lacks for it on a server as a whole, whatever the target; null: nothing. What guards say of a target comes besides. */
+  readonly right: (server: string, state: State) => WhyNot | null
   /** The target that a row is, with all that identifies it; or why the row is none. */
   readonly freeze: (row: Row, state: State) => T | WhyNot
   /** What of the target itself stands in the way; null: nothing. Read-only mode and servers that don't answer are perform's affair. */

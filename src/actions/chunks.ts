@@ -69,6 +69,14 @@ function guardChunk(target: ChunkTarget, state: State, compress: boolean): WhyNo
   return null
 }
 
+/** Hypertables, or jobs, that are not ours: each takes its owner. */
+function ownersRight(server: string, state: State, of: typeof hypertables | typeof jobs): WhyNot | null {
+  if (isApache(state, server)) return apache
+  const rows: readonly { owned: boolean | null; owner: Untrusted | null }[] = rowsOf(state, server, of)
+  const owners = [...new Set(rows.filter(({ owned }) => owned === false).map(({ owner }) => drawable(owner)))]
+  return owners.length === 0 ? null : whyNot(`it takes the owner: GRANT ${owners.join(', ')} TO ${ourRole(state, server)};`)
+}
+
 /** A chunk that somebody holds is passed over after this time, so that those who then stand behind us wait no longer. Milliseconds. */
 const lockTimeoutMs = 3000
 
@@ -111,6 +119,8 @@ const chunkAction = (compress: boolean) =>
       : 'Decompresses the chunk, or the tagged ones in turn.',
     lists: ['chunks'],
     takes: 'queue',
+    on: 'postgres',
+    right: (server, state) => ownersRight(server, state, hypertables),
     freeze: freezeChunk,
     guard: (target, state) => guardChunk(target, state, compress),
     words: () => null,
@@ -244,6 +254,8 @@ const jobAction = (verb: JobVerb) =>
     help: jobWords[verb].help,
     lists: ['jobs'],
     takes: 'one',
+    on: 'postgres',
+    right: (server, state) => ownersRight(server, state, jobs),
     freeze: freezeJob,
     guard: (target, state) => guardJob(target, state, verb),
     words: () => null,

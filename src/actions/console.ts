@@ -27,6 +27,13 @@ export function guardConsole(target: PoolTarget, state: State): WhyNot | null {
   if (database !== null && (is(database, '') || Buffer.byteLength(quotedName(raw(database))) > longestWord)) {
     return whyNot("the console can't be told this name: it is empty or too long")
   }
+  return consoleRight(target.server, state)
+}
+
+/** Whether our user may do anything but look. */
+export function consoleRight(server: string, state: State): WhyNot | null {
+  const known = state.servers[server]
+  if (!known) return null
   const admins = configOf(known).get('admin_users')
   // Over a Unix socket the account that PgBouncer runs as is an admin too, under the name pgbouncer.
   const maybeOwner = known.user === 'pgbouncer' && known.host.startsWith('/')

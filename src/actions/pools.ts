@@ -25,7 +25,7 @@ import {
   type WhyNot,
   whyNot,
 } from './action.ts'
-import { allPausedNow, consoleCommand, databaseNow, guardConsole, notThere, poolTarget } from './console.ts'
+import { allPausedNow, consoleCommand, consoleRight, databaseNow, guardConsole, notThere, poolTarget } from './console.ts'
 import { typable } from './words.ts'
 
 const ofDatabase = (row: PoolPaneRow, state: State) => poolTarget(state, row.server, row.database)
@@ -132,6 +132,8 @@ function secondsField(target: PoolTarget, state: State) {
 }
 
 const shared = {
+  on: 'pgbouncer' as const,
+  right: consoleRight,
   takes: 'one' as const,
   record: ({ database }: PoolTarget) => ({ database: database ?? '*' }),
   gone: ({ server, database }: PoolTarget, state: State, since: number) => {
@@ -471,6 +473,11 @@ const killClient = action<PoolClientPaneRow, ClientTarget>({
   help: 'Disconnects the client.',
   lists: ['clients'],
   takes: 'one',
+  on: 'pgbouncer',
+  right: (server, state) =>
+    (state.servers[server]?.facts?.version ?? 0) < 12400
+      ? whyNot('PgBouncer 1.24 and later have KILL_CLIENT')
+      : consoleRight(server, state),
   freeze: freezeClient,
   guard: (target, state) => guardConsole({ ...target, database: null }, state),
   words: () => null,

@@ -74,6 +74,11 @@ async function run(verb: 'COMMIT' | 'ROLLBACK', target: PreparedTarget, hands: H
 const shared = (verb: 'COMMIT' | 'ROLLBACK'): Omit<Action<LockWait, PreparedTarget>, 'id' | 'command' | 'label' | 'help'> => ({
   lists: ['locks'],
   takes: 'one',
+  on: 'postgres',
+  right: (server, state) =>
+    state.servers[server]?.facts?.superuser === false
+      ? whyNot('only those that our own role has prepared: all takes a superuser')
+      : null,
   freeze,
   guard,
   words: target => [typable(target.gid) ?? verb],

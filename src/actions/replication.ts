@@ -35,11 +35,16 @@ function guardReplay(target: ReplayTarget, state: State, pause: boolean): WhyNot
   if (known?.role !== 'standby') return whyNot(`${drawable(target.server)} is no standby`)
   if (isPaused(state, target.server) === pause)
     return whyNot(pause ? 'replay is paused already; R resumes it' : 'replay is not paused')
-  const may = pause ? known.facts?.pausesReplay : known.facts?.resumesReplay
+  return replayRight(target.server, state, pause)
+}
+
+function replayRight(server: string, state: State, pause: boolean): WhyNot | null {
+  const facts = state.servers[server]?.facts
+  const may = pause ? facts?.pausesReplay : facts?.resumesReplay
   if (may !== false) return null
-  const role = ourRole(state, target.server)
+  const role = ourRole(state, server)
   return whyNot(
-    `${role} may not: GRANT EXECUTE ON FUNCTION pg_catalog.pg_wal_replay_${pause ? 'pause' : 'resume'}() TO ${role}; on the primary`,
+    `no right: GRANT EXECUTE ON FUNCTION pg_catalog.pg_wal_replay_${pause ? 'pause' : 'resume'}() TO ${role}; (on the primary)`,
   )
 }
 
@@ -72,6 +77,8 @@ const replayAction = (pause: boolean) =>
     help: pause ? 'Stops replay on the standby; it goes on receiving.' : 'Lets replay on the standby go on.',
     lists: ['replication'],
     takes: 'one',
+    on: 'postgres',
+    right: (server, state) => replayRight(server, state, pause),
     freeze: freezeStandby,
     guard: (target, state) => guardReplay(target, state, pause),
     words: () => null,
@@ -117,9 +124,14 @@ function freezeSlot(row: SlotListRow, state: State): SlotTarget {
 
 function guardSlot(target: SlotTarget, state: State): WhyNot | null {
   if (target.active) return whyNot('the slot is in use: terminate its walsender first, or take its standby away')
-  const known = state.servers[target.server]
-  const role = ourRole(state, target.server)
-  return known?.facts?.hasReplication === false ? whyNot(`${role} may not drop slots: ALTER ROLE ${role} REPLICATION;`) : null
+  return slotRight(target.server, state)
+}
+
+function slotRight(server: string, state: State): WhyNot | null {
+  const role = ourRole(state, server)
+  return state.servers[server]?.facts?.hasReplication === false
+    ? whyNot(`no right: ALTER ROLE ${role} REPLICATION; (to drop slots)`)
+    : null
 }
 
 /** Watched standbys that are set to use this slot. */
@@ -160,6 +172,8 @@ const dropSlotAction = action<SlotListRow, SlotTarget>({
   help: 'Drops an inactive slot and frees the WAL it holds.',
   lists: ['slots'],
   takes: 'one',
+  on: 'postgres',
+  right: slotRight,
   freeze: freezeSlot,
   guard: guardSlot,
   words: target => [typable(target.slot_name) ?? 'DROP'],

@@ -157,6 +157,14 @@ function guardSignal(target: SessionTarget, state: State): WhyNot | null {
   return guardPrivilege(target, state, role)
 }
 
+/** Signals to sessions of other roles that are no superusers. */
+function signalRight(server: string, state: State): WhyNot | null {
+  const facts = state.servers[server]?.facts
+  if (!facts || facts.superuser) return null
+  const lacking = [...(facts.readsAllStats ? [] : ['pg_monitor']), ...(facts.signalsBackends ? [] : ['pg_signal_backend'])]
+  return lacking.length === 0 ? null : whyNot(`GRANT ${lacking.join(', ')} TO ${ourRole(state, server)};`)
+}
+
 function guardPrivilege(target: SessionTarget, state: State, role: string): WhyNot | null {
   const facts = state.servers[target.server]?.facts
   if (!facts || facts.superuser) return null
@@ -436,7 +444,7 @@ const cancelStatement = ({ pid, backend_start, query_start }: SessionTarget): St
   values: [pid, text(backend_start) ?? '', text(query_start) ?? ''],
 })
 
-const shared = { watches, record, words: gravity, takes: 'all' as const }
+const shared = { on: 'postgres' as const, right: signalRight, watches, record, words: gravity, takes: 'all' as const }
 
 const cancelSpec = {
   ...shared,

@@ -18,6 +18,7 @@ export function scopeOf(state: State): Scope {
     case 'confirm':
       return { kind: asked(state)?.words ? 'name' : 'question' }
     case 'help':
+    case 'servers':
       return { kind: 'dialog' }
   }
   return { kind: 'panes', panel }

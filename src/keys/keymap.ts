@@ -58,6 +58,7 @@ export const keymap: readonly Binding[] = [
   { keys: ['Right'], command: 'nextServer', where: 'everywhere' },
   { keys: ['Left'], command: 'previousServer', where: 'everywhere' },
   { keys: ['@'], command: 'serverMenu', where: 'everywhere' },
+  { keys: ['s'], command: 'serverInfo', where: 'everywhere' },
   { keys: ['c'], command: 'clusterMenu', where: 'everywhere' },
   { keys: ['Enter'], command: 'detail', where: 'everywhere', bar: 20 },
   { keys: ['S-Down', 'C-e'], command: 'detailDown', where: 'everywhere' },

@@ -142,6 +142,8 @@ type MenuDialog = { readonly kind: 'menu'; readonly index: number; readonly type
 
 export type Dialog =
   | { readonly kind: 'help'; readonly top: number }
+  /** All that is known of the servers themselves. */
+  | { readonly kind: 'servers'; readonly top: number }
   | (MenuDialog & { readonly menu: 'sort' | 'palette' | 'servers' | 'clusters' })
   | (MenuDialog & { readonly menu: 'act'; readonly subject: Subject })
   | Confirm

@@ -170,7 +170,8 @@ function tellRow(list: AnyList, row: AnyRow, state: State): readonly DetailLine[
 
 const nameWidth = 24
 
-function detailLine(line: DetailLine, columns: number): readonly Line[] {
+/** A line of a detail as the screen has it: a name beside its value, a block under its title. */
+export function detailLine(line: DetailLine, columns: number): readonly Line[] {
   if ('block' in line) {
     const rows = line.block.flatMap(text => wrap(text, columns - 4))
     return [fitLine([span(`  ${line.title}`, 'dim')], columns), ...rows.map(text => fitLine([span(`    ${text}`)], columns))]

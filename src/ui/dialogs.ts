@@ -3,7 +3,9 @@
 import { type MenuItem, menuItems } from '../commands.ts'
 import { keyHelp } from '../keys/help.ts'
 import { drawable, drawableLines, fit, short, type Untrusted, width } from '../model/untrusted.ts'
+import { serverFacts } from '../panels/server-facts.ts'
 import type { Dialog, State } from '../store/state.ts'
+import { detailLine } from './body.ts'
 import { question, quitQuestion } from './question.ts'
 import { fitLine, type Line, span } from './spans.ts'
 import { windowTop } from './table.ts'
@@ -12,6 +14,8 @@ export function dialog(state: State, shown: Dialog, columns: number, height: num
   switch (shown.kind) {
     case 'help':
       return help(shown.top, columns, height)
+    case 'servers':
+      return servers(state, shown.top, columns, height)
     case 'menu':
       return menu(state, shown, columns, height)
     case 'confirm':
@@ -32,6 +36,17 @@ function help(top: number, columns: number, height: number): readonly Line[] {
   const room = height - 1
   const first = Math.max(0, Math.min(top, lines.length - room))
   const head = ` Help: lines ${first + 1}-${Math.min(lines.length, first + room)} of ${lines.length}; Up, Down, PgUp, PgDn scroll, Esc closes`
+  return padded([fitLine([span(head, 'header')], columns, 'header'), ...lines.slice(first, first + room)], columns, height)
+}
+
+/** What is known of the servers themselves, the one in focus first. */
+function servers(state: State, top: number, columns: number, height: number): readonly Line[] {
+  const { focus } = state.view
+  const ids = state.order.toSorted((a, b) => Number(b === focus) - Number(a === focus))
+  const lines = ids.flatMap(id => [...serverFacts(state, id).flatMap(line => detailLine(line, columns)), fitLine([], columns)])
+  const room = height - 1
+  const first = Math.max(0, Math.min(top, lines.length - room))
+  const head = ' Servers: Up, Down, PgUp, PgDn scroll, Esc closes'
   return padded([fitLine([span(head, 'header')], columns, 'header'), ...lines.slice(first, first + room)], columns, height)
 }
 

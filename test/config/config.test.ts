@@ -70,7 +70,7 @@ test('the rest has defaults', () => {
     readOnly: false,
   })
   expect(
-    good({ cluster: 'prod', interval: '500ms', panel: 'locks', ascii: true, readOnly: true }, { LANG: 'C.UTF-8' }),
+    good({ title: 'prod', interval: '500ms', panel: 'locks', ascii: true, readOnly: true }, { LANG: 'C.UTF-8' }),
   ).toMatchObject({
     cluster: 'prod',
     intervalMs: 500,

