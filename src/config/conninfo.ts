@@ -15,6 +15,9 @@ export type SslMode = (typeof sslmodes)[number]
 const sessionAttrs = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const
 export type TargetSessionAttrs = (typeof sessionAttrs)[number]
 
+const channelBindings = ['disable', 'prefer', 'require'] as const
+export type ChannelBinding = (typeof channelBindings)[number]
+
 /** `host`: a name, an IP address, or the directory of a Unix socket. `hostaddr`: the IP to dial instead of looking the name up. */
 export type HostSpec = { readonly host: string; readonly hostaddr: string | null; readonly port: number }
 
@@ -32,6 +35,8 @@ export type Target = {
   readonly applicationName: string
   readonly sslmode: SslMode
   readonly sslnegotiation: 'postgres' | 'direct'
+  /** Of SCRAM to the TLS connection: not at all, where it is offered, or not without it. */
+  readonly channelBinding: ChannelBinding
   /** Paths that need not exist, as for libpq; 'system' for the machine's own authorities; null: none. */
   readonly sslrootcert: string | null
   readonly sslcert: string | null
@@ -96,6 +101,7 @@ export function resolveConninfo(
       applicationName: text('application_name') || text('fallback_application_name') || 'pgvigil',
       sslmode,
       sslnegotiation,
+      channelBinding: oneOf(values.channel_binding, 'channel_binding', channelBindings, 'prefer'),
       sslrootcert: rootCert || inHome('root.crt'),
       sslcert: certificate ? text('sslcert') || inHome('postgresql.crt') : null,
       sslkey: certificate ? text('sslkey') || inHome('postgresql.key') : null,

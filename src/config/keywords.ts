@@ -18,11 +18,7 @@ export const keywords = {
   user: { env: 'PGUSER' },
   password: { env: 'PGPASSWORD' },
   passfile: { env: 'PGPASSFILE' },
-  channel_binding: {
-    env: 'PGCHANNELBINDING',
-    only: ['disable', 'prefer'],
-    why: 'channel binding is used where the server offers it, but cannot be insisted on',
-  },
+  channel_binding: { env: 'PGCHANNELBINDING' },
   connect_timeout: { env: 'PGCONNECT_TIMEOUT' },
   dbname: { env: 'PGDATABASE' },
   host: { env: 'PGHOST' },

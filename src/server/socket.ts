@@ -162,7 +162,8 @@ async function dialAddress(target: Target, place: Place, until: Until, options: 
 
 /** One connection attempt. Rejects with pg's, Node's or the server's error, or a DialError; the socket is destroyed whenever it rejects. */
 async function attempt(target: Target, place: Place, plan: TlsPlan | null, until: Until, options: DialOptions): Promise<Dialled> {
-  const client = newClient(target, place, plan)
+  const bound = { offered: false }
+  const client = newClient(target, place, plan, bound)
   const parameters: Record<string, string> = {}
   let farewell: Loss | null = null
   let handedOut = false
@@ -183,6 +184,9 @@ async function attempt(target: Target, place: Place, plan: TlsPlan | null, until
     options.onNotice?.(notice)
   })
   client.connection.on('errorMessage', heard)
+  client.connection.on('authenticationSASL', ({ mechanisms }: { mechanisms: readonly string[] }) => {
+    bound.offered = plan !== null && mechanisms.includes('SCRAM-SHA-256-PLUS')
+  })
   client.connection.on('parameterStatus', ({ parameterName, parameterValue }) => {
     parameters[parameterName] = parameterValue
   })
@@ -194,6 +198,10 @@ async function attempt(target: Target, place: Place, plan: TlsPlan | null, until
     hangUp(client)
     throw farewell && !isServerError(error) ? Object.assign(new Error(), farewell, { severity: 'FATAL' }) : error
   }
+  if (target.channelBinding === 'require' && !bound.offered) {
+    hangUp(client)
+    throw unbound(place, 'the server let us in without it')
+  }
   handedOut = true
   return {
     client,
@@ -204,6 +212,10 @@ async function attempt(target: Target, place: Place, plan: TlsPlan | null, until
     backendPid: (client as unknown as { processID: number | null }).processID,
   }
 }
+
+/** channel_binding=require, and the server does otherwise: nothing of a password has been sent then. */
+const unbound = ({ spec, address }: Place, why: string) =>
+  new DialError(`${placeOf(spec, address)}: channel_binding=require, and ${why}`, null, true)
 
 const isServerError = (error: unknown) => (error as { severity?: string }).severity !== undefined
 
@@ -225,18 +237,21 @@ function containParser(stream: pg.Connection['stream']): void {
  * pg fills what it is not given from PG* variables (PGOPTIONS, PGREPLICATION, PGSSLMODE...), so nothing is left out; and what may not be sent
  * is taken out again: a PgBouncer ends the connection at any startup parameter but user, database, application_name and client_encoding.
  */
-function newClient(target: Target, place: Place, plan: TlsPlan | null): pg.Client {
+function newClient(target: Target, place: Place, plan: TlsPlan | null, bound: { readonly offered: boolean }): pg.Client {
   const { spec, address } = place
   const config = {
     host: address ?? spec.host,
     port: spec.port,
     user: target.user,
     database: target.database,
-    password: () => passwordFor(target, place),
+    password: () => {
+      if (target.channelBinding !== 'require' || bound.offered) return passwordFor(target, place)
+      throw unbound(place, plan === null ? 'the connection has no TLS' : 'the server does not offer it')
+    },
     application_name: target.applicationName,
     ssl: plan === null ? false : { ...plan.options },
     sslnegotiation: plan === null ? 'postgres' : target.sslnegotiation,
-    enableChannelBinding: plan !== null,
+    enableChannelBinding: plan !== null && target.channelBinding !== 'disable',
     scramMaxIterations: 1_000_000,
     keepAlive: target.keepaliveIdleMs !== null,
     keepAliveInitialDelayMillis: target.keepaliveIdleMs ?? 0,

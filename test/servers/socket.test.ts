@@ -233,6 +233,23 @@ describe('passwords', () => {
     })
   })
 
+  test('channel_binding=require: only with SCRAM over TLS, and no password is sent otherwise', async () => {
+    const asked = (user: string, more: string) => `${tcp()} user=${user} password=${quoted} channel_binding=require ${more}`
+    expect(await connection(asked('scram_user', 'sslmode=require'))).toMatchObject({ user: 'scram_user', ssl: true })
+    const without = [
+      [asked('scram_user', 'sslmode=disable'), 'the connection has no TLS'],
+      [asked('md5_user', 'sslmode=require'), 'the server does not offer it'],
+      [asked('clear_user', 'sslmode=require'), 'the server does not offer it'],
+    ] as const
+    for (const [text, why] of without) {
+      expect(await failure(text)).toMatchObject({
+        permanent: true,
+        fromServer: false,
+        message: expect.stringContaining(`channel_binding=require, and ${why}`),
+      })
+    }
+  })
+
   test('PGPASSWORD of our own process is not used without being in the target', async () => {
     vi.stubEnv('PGPASSWORD', secret)
     expect(await failure(`${tcp()} user=scram_user`)).toMatchObject({ message: expect.stringContaining('none was given') })
