@@ -142,7 +142,7 @@ function within(lines: readonly string[], start: number, place: number | null, i
         if (depth === 1 && token === '{') item++
         depth++
       } else if (token === ']' || token === '}') depth--
-      else if (depth === 1 && /^["']/.test(token)) item++
+      else if (depth === 1 && /^["'\w-]/.test(token)) item++
       const found = place === null ? inner.includes(token) : item === place && (inner.length === 0 || inner.includes(token))
       if (found) return i + 1
     }

@@ -89,6 +89,8 @@ const namedKeys: Keys = { name: { to: 'name', check: text }, conninfo: { to: 'co
 
 const named: Check<NamedConninfo> = (value, report) => {
   if (typeof value === 'string') return { name: null, conninfo: value }
+  if (typeof value !== 'object' || Array.isArray(value))
+    return void report('is a connection string, or { name = ..., conninfo = ... }')
   const read = table(namedKeys)(value, report) as { name?: string; conninfo?: string } | undefined
   if (!read) return undefined
   if (read.conninfo === undefined) report('has no conninfo')
@@ -114,7 +116,8 @@ const clusters: Check<readonly Cluster[]> = (value, report) => {
     const below: Report = (say, ...more) => report(say, name, ...more)
     const read = (table(clusterKeys)(given, below) ?? {}) as Partial<Cluster>
     const { servers = [], pgbouncers = [] } = read
-    if (servers.length === 0 && pgbouncers.length === 0 && !read.timescale) below('names no server: servers = ["host=..."]')
+    const names = typeof given === 'object' && given !== null && ['servers', 'pgbouncers', 'timescale'].some(key => key in given)
+    if (!names) below('names no server: servers = ["host=..."]')
     return { ...read, name, servers, pgbouncers }
   })
 }
