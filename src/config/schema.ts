@@ -116,7 +116,8 @@ const clusters: Check<readonly Cluster[]> = (value, report) => {
     const below: Report = (say, ...more) => report(say, name, ...more)
     const read = (table(clusterKeys)(given, below) ?? {}) as Partial<Cluster>
     const { servers = [], pgbouncers = [] } = read
-    const names = typeof given === 'object' && given !== null && ['servers', 'pgbouncers', 'timescale'].some(key => key in given)
+    const { servers: some, pgbouncers: others, timescale } = (given ?? {}) as Partial<Record<string, unknown>>
+    const names = [some, others, timescale].some(said => said !== undefined && !(Array.isArray(said) && said.length === 0))
     if (!names) below('names no server: servers = ["host=..."]')
     return { ...read, name, servers, pgbouncers }
   })
