@@ -138,8 +138,7 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     }
     if (stdin.isTTY) stdin.setRawMode(false)
     stdin.pause()
-    const { actor } = current
-    if (actor.unfinished()) tell(await actor.letGo(leave, lettingGoMs))
+    tell(await current.actor.letGo(leave, lettingGoMs))
     resolve(code)
   }
 

@@ -2,7 +2,7 @@
 
 import type { ChunkPaneRow, JobPaneRow } from '../model/chunks.ts'
 import { bytes, count, duration } from '../model/format.ts'
-import { quotedName, sqlText } from '../model/sql-name.ts'
+import { quotedName, sqlName, sqlText } from '../model/sql-name.ts'
 import { drawable, is, raw, short, type Untrusted } from '../model/untrusted.ts'
 import { ServerError } from '../server/deed.ts'
 import { chunks, hypertables, jobs } from '../sql/timescale.ts'
@@ -59,29 +59,33 @@ function guardChunk(target: ChunkTarget, state: State, compress: boolean): WhyNo
   const compressed = now?.is_compressed ?? target.is_compressed
   if (compressed === compress) return whyNot(compress ? 'it is compressed already; Z decompresses it' : 'it is not compressed')
   const parent = parentOf(target, state)
-  const name = `${drawable(target.hypertable_schema)}.${drawable(target.hypertable_name)}`
   if (compress && parent?.compression_enabled === false) {
-    return whyNot(`compression is not enabled: ALTER TABLE ${short(name, 60)} SET (timescaledb.compress);`)
+    return whyNot(`compression is not enabled: ALTER TABLE ${drawable(parent.qualified)} SET (timescaledb.compress);`)
   }
-  if (parent?.owned === false) {
-    return whyNot(`it takes the owner: GRANT ${drawable(parent.owner)} TO ${ourRole(state, target.server)};`)
-  }
-  return null
+  return parent?.owned === false ? takesOwner([ownerName(parent.owner)], target.server, state) : null
 }
+
+/** As SQL names it: the information views give a hypertable's owner as it is, and a job's quoted already where it must be. */
+const ownerName = (owner: Untrusted | null) => drawable(sqlName(raw(owner ?? ('' as unknown as Untrusted))))
+
+const takesOwner = (owners: readonly string[], server: string, state: State) =>
+  whyNot(`it takes the owner: GRANT ${owners.join(', ')} TO ${ourRole(state, server)};`)
 
 /** Hypertables, or jobs, that are not ours: each takes its owner. */
 function ownersRight(server: string, state: State, of: typeof hypertables | typeof jobs): WhyNot | null {
   if (isApache(state, server)) return apache
   const rows: readonly { owned: boolean | null; owner: Untrusted | null }[] = rowsOf(state, server, of)
-  const owners = [...new Set(rows.filter(({ owned }) => owned === false).map(({ owner }) => drawable(owner)))]
-  return owners.length === 0 ? null : whyNot(`it takes the owner: GRANT ${owners.join(', ')} TO ${ourRole(state, server)};`)
+  const name = of === jobs ? drawable : ownerName
+  const owners = [...new Set(rows.filter(({ owned }) => owned === false).map(({ owner }) => name(owner)))]
+  return owners.length === 0 ? null : takesOwner(owners, server, state)
 }
 
 /** A chunk that somebody holds is passed over after this time, so that those who then stand behind us wait no longer. Milliseconds. */
 const lockTimeoutMs = 3000
 
+/** `false`: a chunk that somebody else was first with is an error, and not a success of ours (2.14 and later answer with a NOTICE only). */
 const chunkStatement = (target: ChunkTarget, compress: boolean) =>
-  `SELECT ${target.functions}.${compress ? 'compress_chunk' : 'decompress_chunk'}(${sqlText(raw(target.qualified))}::regclass)`
+  `SELECT ${target.functions}.${compress ? 'compress_chunk' : 'decompress_chunk'}(${sqlText(raw(target.qualified))}::regclass, false)`
 
 async function runChunk(target: ChunkTarget, compress: boolean, hands: Hands): Promise<Report> {
   const session = await hands.open({ lockTimeoutMs })
@@ -193,7 +197,7 @@ function guardJob(target: JobTarget, state: State, verb: JobVerb): WhyNot | null
   if (target.role === 'standby') return whyNot('a standby is read-only: do it on the primary')
   if (isApache(state, target.server)) return apache
   if (target.owned === false) {
-    return whyNot(`it takes the job's owner: GRANT ${drawable(target.owner)} TO ${ourRole(state, target.server)};`)
+    return takesOwner([drawable(target.owner)], target.server, state)
   }
   if (verb === 'run') return is(target.job_status, 'Running') ? whyNot('it runs already') : null
   if (target.scheduled === false && verb === 'pause') return whyNot('it is paused already; R resumes it')
@@ -215,7 +219,13 @@ async function runJob(target: JobTarget, verb: JobVerb, hands: Hands): Promise<R
     return { outcome: 'already gone', say: 'already gone: there is no such job any more; nothing was done' }
   }
   if (verb === 'run') {
-    await session.runAlone(jobStatement(target, verb), null)
+    try {
+      await session.runAlone(jobStatement(target, verb), null)
+    } catch (error) {
+      // It has begun, and what it had committed by then is done.
+      if (!(error instanceof ServerError) || error.kind !== 'refused' || error.code === '42501') throw error
+      return { outcome: 'failed', say: `it has run and failed: ${drawable(error.message)}` }
+    }
     return { outcome: 'done', say: `has run, in ${duration((hands.now() - begun) / 1000)}` }
   }
   const [row] = (await session.run(jobStatement(target, verb))).rows

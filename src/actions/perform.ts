@@ -99,26 +99,29 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
     }
   }
 
-  async function doOne(action: AnyAction, target: Frozen, hands: Hands, workId: number, why?: string): Promise<Report> {
+  async function doOne(action: AnyAction, target: Frozen, hands: OwnHands, workId: number, why?: string): Promise<Report> {
     // A pause of ours whose time is up is resumed whatever stands in the way.
     const stands = why === undefined ? whyNotNow(action, target, store.getState()) : null
     if (stands) return { outcome: 'refused', say: `nothing was done: ${stands.why}` }
     const deed = deedOf(action, target, `${process.pid}-${Date.now().toString(36)}-${workId}-${++deeds}`)
     const trouble = audit.begun(deed)
+    openDeeds.set(deed.id, deed)
     let report: Report
     try {
       report = await action.run(target, hands)
     } catch (error) {
-      report = reportOf(error)
-      if (workOf(workId)?.stopping === 'now' && (error as ServerError).code === '57014')
-        report = { outcome: 'failed', say: 'cancelled: it is as before' }
+      report = reportOf(error, workOf(workId)?.stopping === 'now')
+      // What comes next begins on a connection of its own.
+      if (error instanceof ServerError && error.kind !== 'refused') hands.close()
     }
     const said = why ? `${why}: ${report.say}` : report.say
-    const lost = audit.ended(deed, report.outcome, said) ?? trouble
+    const lost = openDeeds.delete(deed.id) ? (audit.ended(deed, report.outcome, said) ?? trouble) : trouble
     return { ...report, say: lost ? `${said} (not in the audit trail: ${drawable(lost)})` : said }
   }
 
   let deeds = 0
+  /** Begun in the audit trail, and not ended there yet. */
+  const openDeeds = new Map<string, AuditDeed>()
 
   function deedOf(action: AnyAction, target: Frozen, id: string): AuditDeed {
     const { server, role } = target
@@ -126,7 +129,7 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
     return { id, action: action.id, server, role, user, sql: action.sql(target).join('\n'), target: action.record(target) }
   }
 
-  function handsFor(work: Work, target: Frozen, seconds: number | null): Hands & { close(): void } {
+  function handsFor(work: Work, target: Frozen, seconds: number | null): OwnHands {
     let opening: Promise<DeedSession> | null = null
     const { server } = target
     const entry = { session: null as DeedSession | null, server }
@@ -135,12 +138,15 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       open: (options = {}) => {
         opening ??= openHere(target, options).then(session => {
           entry.session = session
-          return session
+          if (workOf(work.id)?.stopping !== 'now') return session
+          throw new ServerError('refused', 'nothing was done: stopped before it began', null)
         })
         return opening
       },
       close: () => {
         const { session } = entry
+        opening = null
+        entry.session = null
         if (!session) return
         session.close()
         if (session.pid !== null) update.setOwnPid(store, server, session.pid, false)
@@ -181,7 +187,7 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
     if (!queue) return false
     const left = queue.items.some(({ begunAt }) => begunAt === null)
     if (queue.stopping === 'no' && left) update.changeWork(store, queue.id, { stopping: 'after this' })
-    else if (queue.stopping !== 'now') {
+    else {
       update.changeWork(store, queue.id, { stopping: 'now' })
       void cancel(queue.id, quickMs)
     }
@@ -202,12 +208,18 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
 
   async function letGo(leave: boolean, withinMs: number): Promise<readonly string[]> {
     pauses.letGo()
-    const running = store.getState().works.filter(work => work.queue && work.endedAt === null)
-    for (const work of running) update.changeWork(store, work.id, { stopping: 'now' })
+    const queues = store.getState().works.filter(work => work.queue && work.endedAt === null)
+    for (const work of queues) update.changeWork(store, work.id, { stopping: leave ? 'after this' : 'now' })
+    const stop = async (work: Work) => {
+      await cancel(work.id, withinMs)
+      while (workOf(work.id)?.endedAt === null) await new Promise(resolve => setTimeout(resolve, 20))
+    }
     const [told] = await Promise.all([
       Promise.all(store.getState().pauses.map(pause => endPause(pause, leave, withinMs))),
-      ...running.map(work => within(cancel(work.id, withinMs), withinMs)),
+      ...(leave ? [] : queues.map(work => within(stop(work), withinMs))),
     ])
+    for (const deed of openDeeds.values()) audit.ended(deed, 'signal sent', 'pgvigil ended before the outcome was known')
+    openDeeds.clear()
     return told
   }
 
@@ -230,7 +242,10 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       const session = await openDeed(targetOf(server), { deadlineMs: withinMs })
       return resume(target, session, { state: store.getState }).finally(session.close)
     }
-    const report = await within(work().catch(reportOf), withinMs)
+    const report = await within(
+      work().catch(error => reportOf(error)),
+      withinMs,
+    )
     if (report) audit.ended(deed, report.outcome, `pgvigil ended: ${report.say}`)
     if (report?.outcome === 'done') return `pgvigil: ${drawable(server)}: ${name} resumed`
     if (report?.outcome === 'already gone') return `pgvigil: ${drawable(server)}: ${name} was resumed already`
@@ -256,14 +271,18 @@ function within<T>(work: Promise<T>, ms: number): Promise<T | null> {
   })
 }
 
-/** Expected trouble in a word and a sentence; a bug goes up. */
-function reportOf(error: unknown): Report {
+type OwnHands = Hands & { close(): void }
+
+/** Expected trouble in a word and a sentence; a bug goes up. `stopped`: we have asked for the end of it ourselves. */
+function reportOf(error: unknown, stopped = false): Report {
   if (error instanceof DialError)
     return { outcome: 'failed', say: `nothing was done: no connection for it: ${drawable(error.message)}` }
   if (!(error instanceof ServerError)) throw error
   const words = drawable(error.message)
   switch (error.kind) {
     case 'refused':
+      if (error.code === '57014')
+        return { outcome: 'failed', say: stopped ? 'cancelled: it is as before' : `cancelled by somebody else: ${words}` }
       return { outcome: 'refused', say: words.startsWith('nothing was done') ? words : `refused: ${words}` }
     case 'silent':
       return { outcome: 'failed', say: `${words}: whether it was done is not known` }

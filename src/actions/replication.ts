@@ -35,7 +35,12 @@ function guardReplay(target: ReplayTarget, state: State, pause: boolean): WhyNot
   if (known?.role !== 'standby') return whyNot(`${drawable(target.server)} is no standby`)
   if (isPaused(state, target.server) === pause)
     return whyNot(pause ? 'replay is paused already; R resumes it' : 'replay is not paused')
-  return replayRight(target.server, state, pause)
+  const right = replayRight(target.server, state, pause)
+  // What is granted on the primary comes by WAL, which is not replayed now.
+  if (right)
+    return pause ? right : whyNot(`${right.why}; while replay is paused it does not arrive, and only a superuser can resume`)
+  // Whoever pauses must be able to end it.
+  return pause ? replayRight(target.server, state, false) : null
 }
 
 function replayRight(server: string, state: State, pause: boolean): WhyNot | null {
@@ -108,6 +113,8 @@ type SlotTarget = Frozen & {
   readonly restart_lsn: string
   readonly wal_status: Untrusted | null
   readonly active: boolean
+  /** Copied from the primary (17). */
+  readonly synced: boolean
   readonly retainedBytes: bigint | null
   readonly inactiveSeconds: number | null
 }
@@ -118,11 +125,13 @@ function freezeSlot(row: SlotListRow, state: State): SlotTarget {
     ...placeOf(state, row.server),
     label: `slot ${drawable(slot_name)}`,
     ...{ slot_name, slot_type, plugin, database, wal_status, active, retainedBytes, inactiveSeconds },
+    synced: row.synced === true && placeOf(state, row.server).role === 'standby',
     restart_lsn: row.restart_lsn ?? '',
   }
 }
 
 function guardSlot(target: SlotTarget, state: State): WhyNot | null {
+  if (target.synced) return whyNot('the server keeps it in step with its primary: drop it there')
   if (target.active) return whyNot('the slot is in use: terminate its walsender first, or take its standby away')
   return slotRight(target.server, state)
 }

@@ -222,7 +222,7 @@ export const jobs = query({
       from: 21100,
       text: `
 SELECT DISTINCT ON (j.job_id)
-       j.job_id, j.application_name, j.proc_schema, j.proc_name, j.owner::text AS owner, pg_has_role(j.owner::name, 'USAGE') AS owned,
+       j.job_id, j.application_name, j.proc_schema, j.proc_name, j.owner::text AS owner, pg_has_role(j.owner::oid, 'USAGE') AS owned,
        j.hypertable_schema, j.hypertable_name,
        j.schedule_interval::text AS schedule_interval, j.fixed_schedule, j.max_runtime::text AS max_runtime, j.max_retries,
        j.retry_period::text AS retry_period, j.scheduled,
