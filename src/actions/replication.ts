@@ -37,8 +37,7 @@ function guardReplay(target: ReplayTarget, state: State, pause: boolean): WhyNot
     return whyNot(pause ? 'replay is paused already; R resumes it' : 'replay is not paused')
   const right = replayRight(target.server, state, pause)
   // What is granted on the primary comes by WAL, which is not replayed now.
-  if (right)
-    return pause ? right : whyNot(`${right.why}; while replay is paused it does not arrive, and only a superuser can resume`)
+  if (right) return pause ? right : whyNot(`${right.why}: it does not arrive while replay is paused, only a superuser can resume`)
   // Whoever pauses must be able to end it.
   return pause ? replayRight(target.server, state, false) : null
 }

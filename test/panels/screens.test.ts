@@ -5,11 +5,29 @@ process.env.TZ = 'UTC'
 import { join } from 'node:path'
 import stringWidth from 'string-width'
 import { describe, expect, test } from 'vitest'
+import { actionById, actions } from '../../src/actions/index.ts'
+import { ask, judge, keysAreThrough } from '../../src/deeds.ts'
+import { drawable, untrusted } from '../../src/model/untrusted.ts'
 import { panels } from '../../src/panels/index.ts'
-import type { State, View } from '../../src/store/state.ts'
-import { freshListView } from '../../src/store/store.ts'
+import type { AnyRow } from '../../src/panels/panel.ts'
+import { activity } from '../../src/sql/activity.ts'
+import type { Confirm, Frozen, OwnPause, State, Subject, View, Work, WorkItem } from '../../src/store/state.ts'
+import { createAppStore, freshListView } from '../../src/store/store.ts'
 import { screen } from '../../src/ui/screen.ts'
 import { type Line, paint, plain } from '../../src/ui/spans.ts'
+import {
+  also,
+  cluster,
+  doable,
+  inFocus,
+  later,
+  listNamed,
+  pooler,
+  possible,
+  primary,
+  subjectFor,
+  without,
+} from '../support/doable.ts'
 import { goldenLeftOver, goldenText, goldenTrouble } from '../support/golden.ts'
 import { type Condition, scene } from '../support/scene.ts'
 import type { Words } from '../support/scene-rows.ts'
@@ -27,6 +45,167 @@ const draw = (state: State) => screen(state, { tops: {} })
 const viewed = (state: State, change: Partial<View>): State => ({ ...state, view: { ...state.view, ...change } })
 
 type Golden = { readonly name: string; readonly state: () => State }
+
+/** With the question of an action open; `change` what it holds. */
+function asking(state: State, actionId: string, subject: Subject, change: Partial<Confirm> = {}): State {
+  const store = createAppStore(state)
+  ask({ store, begin: () => {}, trailTrouble: () => null, poke: () => {} }, actionById(actionId)!, subject)
+  keysAreThrough(store)
+  const { dialog } = store.getState().view
+  if (dialog?.kind !== 'confirm') throw new Error(`${actionId}: ${store.getState().view.message?.text}`)
+  return viewed(store.getState(), { dialog: { ...dialog, ...change } })
+}
+
+const sized = (state: State, columns: number, rows: number) => viewed(state, { size: { columns, rows } })
+const those = (state: State, list: string, is: (row: AnyRow) => boolean): Subject => ({
+  list,
+  rows: listNamed(list).select(state).rows.filter(is),
+  missing: 0,
+})
+const sessions = (state: State, ...pids: readonly number[]) => those(state, 'activity', row => pids.includes(row.pid as number))
+/** The question of an action about its usual row. */
+function usual(actionId: string, columns = 80, rows = 24, change: Partial<Confirm> = {}): State {
+  const state = sized(inFocus(possible(actionId), actionId), columns, rows)
+  return asking(state, actionId, subjectFor(state, actionId), change)
+}
+
+const pause = (change: Partial<OwnPause> = {}): OwnPause => ({
+  id: 1,
+  server: pooler,
+  database: untrusted('shop'),
+  by: 'PAUSE',
+  phase: 'pending',
+  since: noon - 12_400,
+  deadlineAt: noon + 17_600,
+  watches: [],
+  ...change,
+})
+const item = (n: number, change: Partial<WorkItem>): WorkItem => ({
+  label: `_hyper_1_${n}_chunk`,
+  outcome: null,
+  say: '',
+  begunAt: null,
+  ended: false,
+  ...change,
+})
+const work = (change: Partial<Work>): Work => ({
+  id: 1,
+  action: 'compress',
+  label: 'Compress chunk',
+  server: primary,
+  items: [],
+  queue: true,
+  stopping: 'no',
+  at: noon - 90_000,
+  endedAt: null,
+  ...change,
+})
+const locked = 'skipped: locked by somebody for more than 3 s (canceling statement due to lock timeout)'
+const queue = work({
+  items: [
+    item(101, { outcome: 'done', say: 'compressed in 41s', begunAt: noon - 90_000, ended: true }),
+    item(102, { outcome: 'skipped', say: locked, begunAt: noon - 49_000, ended: true }),
+    item(103, { begunAt: noon - 46_000 }),
+    item(104, {}),
+    item(105, {}),
+  ],
+})
+const ended = work({
+  id: 2,
+  action: 'terminate',
+  label: 'Terminate session',
+  queue: false,
+  items: [
+    item(1, {
+      label: 'pid 7301',
+      outcome: 'still there',
+      say: 'signal sent, still there after 4.0s: it has not obeyed yet',
+      ended: true,
+    }),
+  ],
+  endedAt: noon - 2000,
+})
+const under = (state: State, pauses: readonly OwnPause[], works: readonly Work[]): State => ({ ...state, pauses, works })
+
+/** The questions before deeds, and what is told of deeds under way. */
+const deeds: readonly Golden[] = [
+  ...sizes.map(([columns, rows]) => ({
+    name: `question-terminate-${columns}x${rows}`,
+    state: () => {
+      const state = sized(cluster(), columns, rows)
+      return asking(state, 'terminate', sessions(state, 7301))
+    },
+  })),
+  { name: 'question-cancel-pooled-80x24', state: () => usual('cancel') },
+  {
+    name: 'question-terminate-three-80x24',
+    state: () => {
+      const state = cluster()
+      return asking(state, 'terminate', sessions(state, 7301, 7302, 7304, 7305))
+    },
+  },
+  {
+    name: 'question-gone-80x24',
+    state: () => {
+      const state = cluster()
+      const open = asking(state, 'terminate', sessions(state, 7304))
+      return also(without(primary, activity, { pid: 7304 }), later(1000))(open)
+    },
+  },
+  { name: 'question-drop-slot-80x24', state: () => usual('dropSlot', 80, 24, { typed: 'old_re' }) },
+  { name: 'question-kill-80x24', state: () => usual('kill', 80, 24, { note: 'Enter does nothing here: type shop' }) },
+  { name: 'question-pause-80x24', state: () => usual('pause', 80, 24, { seconds: '45' }) },
+  { name: 'question-compress-80x24', state: () => compressing(5) },
+  {
+    name: 'question-no-trail-80x24',
+    state: () =>
+      usual('reload', 80, 24, { trailTrouble: "the audit trail /var/lib/x/pgvigil/audit.jsonl can't be written (EACCES)" }),
+  },
+  {
+    name: 'quit-80x24',
+    state: () =>
+      viewed(
+        under(
+          cluster('pools'),
+          [
+            pause({ phase: 'in force' }),
+            pause({ id: 2, by: 'KILL', phase: 'in force', database: untrusted('crm'), deadlineAt: null }),
+          ],
+          [queue],
+        ),
+        {
+          dialog: { kind: 'quit', code: 0 },
+        },
+      ),
+  },
+  {
+    name: 'act-menu-80x24',
+    state: () => {
+      const state = cluster('locks')
+      const subject = those(state, 'locks', row => row.pid === 7301)
+      return viewed(state, { dialog: { kind: 'menu', menu: 'act', index: 0, typed: '', subject } })
+    },
+  },
+  { name: 'works-80x24', state: () => under(cluster('chunks'), [pause()], [ended, queue]) },
+  {
+    name: 'works-paused-80x24',
+    state: () =>
+      under(
+        cluster('pools'),
+        [
+          pause({ phase: 'in force', database: null }),
+          pause({ id: 2, by: 'KILL', phase: 'in force', database: untrusted('crm'), deadlineAt: null }),
+        ],
+        [],
+      ),
+  },
+]
+
+function compressing(count: number): State {
+  const state = cluster('chunks')
+  const all = those(state, 'chunks', row => row.is_compressed === false)
+  return asking(state, 'compress', { ...all, rows: all.rows.slice(0, count) })
+}
 
 const golden: readonly Golden[] = [
   ...panels.flatMap(({ id }) =>
@@ -67,6 +246,7 @@ const golden: readonly Golden[] = [
     },
   },
   { name: 'no-server-80x24', state: () => viewed(stateOf([]), { size: { columns: 80, rows: 24 } }) },
+  ...deeds,
 ]
 
 const folder = join(import.meta.dirname, 'golden')
@@ -84,6 +264,35 @@ describe('golden screens', () => {
         golden.map(({ name }) => `${name}.txt`),
       ),
     ).toEqual([])
+  })
+})
+
+describe('questions at 80x24', () => {
+  const text = (state: State) => draw(state).map(plain)
+
+  test.each(actions.map(({ id }) => id))('%s: the keys that answer it are told whole', id => {
+    const lines = text(usual(id))
+    expect(lines.slice(-3).join('\n')).toMatch(/Esc leaves it alone *$/m)
+  })
+
+  test('of each of a set one sees how old its query is, and which', () => {
+    const lines = text(golden.find(({ name }) => name === 'question-terminate-three-80x24')!.state())
+    for (const [pid, query] of [
+      [7301, /7m11s +UPDATE s/],
+      [7302, /4m12s +UPDATE s/],
+      [7304, /1h02m +SELECT d/],
+    ] as const) {
+      expect(lines.find(line => line.includes(` ${pid} `))).toMatch(query)
+    }
+  })
+
+  test('of each chunk of a set one sees its size', () => {
+    expect(text(compressing(5)).filter(line => /_hyper_1_10\d_chunk .* \d\.\d GB/.test(line))).toHaveLength(5)
+  })
+
+  test('what would be left behind is told whole before leaving', () => {
+    const lines = text(golden.find(({ name }) => name === 'quit-80x24')!.state())
+    expect(lines.join('\n')).toMatch(/after\s+KILL\s+only\s+RESUME\s+by\s+hand\s+ends\s+it/)
   })
 })
 
@@ -161,6 +370,60 @@ describe('hostile text from servers', () => {
     }
   })
 
+  /** Whatever can be done to rows of a list in such a state, asked for all of them, or for the first where it takes one. */
+  const questions = (state: State): readonly (readonly [string, State])[] =>
+    actions.flatMap(action => {
+      const { list, given = (same: State) => same } = doable[action.id]!
+      const ready = given(state)
+      const all = those(ready, list, () => true)
+      const able = all.rows.filter(row => !('why' in judge(action, { ...all, rows: [row] }, ready)))
+      const notGrave = able.filter(row => action.words(action.freeze(row, ready) as Frozen) === null)
+      const several = action.takes === 'one' || notGrave.length === 0 ? able.slice(0, 1) : notGrave
+      return several.length === 0 ? [] : [[action.id, asking(ready, action.id, { ...all, rows: several })]]
+    })
+
+  test('in questions: before a deed and before leaving, in the menu, in what is told of deeds and pauses', () => {
+    const seen = new Set<string>()
+    hostile.forEach((text, n) => {
+      const [columns, rows] = n % 2 === 0 ? ([80, 24] as const) : ([133, 43] as const)
+      const state = cluster('activity', bad(n), columns, rows)
+      const change = { typed: text, leftOut: [{ label: drawable(text), why: drawable(text) }], trailTrouble: drawable(text) }
+      const asked = questions(state).flatMap(([id, open]): [string, State][] => {
+        const dialog = open.view.dialog as Confirm
+        return [0, 1000].map(top => [id, viewed(open, { dialog: { ...dialog, ...change, top } })])
+      })
+      const told = under(
+        state,
+        [pause({ database: untrusted(text) }), pause({ id: 2, by: 'KILL', database: untrusted(text), deadlineAt: null })],
+        [
+          {
+            ...queue,
+            server: text,
+            items: [item(1, { label: drawable(text), say: drawable(text), outcome: 'failed', ended: true })],
+          },
+        ],
+      )
+      const subject = those(state, 'locks', () => true)
+      const menus = [subject.rows.slice(0, 1), subject.rows.slice(-1)].map((chosen): [string, State] => [
+        'menu',
+        viewed(state, { dialog: { kind: 'menu', menu: 'act', index: 0, typed: text, subject: { ...subject, rows: chosen } } }),
+      ])
+      const quitting = viewed(told, { dialog: { kind: 'quit', code: 0 } })
+      for (const [what, drawn] of [...asked, ...menus, ['told', told], ['quit', quitting]] as [string, State][]) {
+        seen.add(what)
+        const lines = draw(drawn)
+        expectWhole(lines, columns, rows, `${what} ${columns}x${rows} ${n}`)
+        const painted = lines.map(line => paint(line, { color: true, ascii: false })).join('')
+        expect(painted.replace(/\u001b\[[\d;]*m/g, '')).toBe(lines.map(plain).join(''))
+      }
+    })
+    // Hostile names keep some from being possible (a database of that name is not found), in no case the sessions'.
+    expect([...seen]).toEqual(
+      expect.arrayContaining(['cancel', 'terminate', 'commitPrepared', 'compress', 'pause', 'kill', 'killClient']),
+    )
+    expect(seen.size).toBeGreaterThan(20)
+  })
+
   test('a name of a server or cluster from the command line is no better', () => {
     for (const text of hostile) {
       const state = stateOf([{ id: text }, { id: `${text}2`, kind: 'pgbouncer' }], noon, { cluster: text })
@@ -185,6 +448,17 @@ describe('any size', () => {
         message: { text: 'y'.repeat(300), tone: 'ok', until: noon + 1 },
         perList: { pools: { ...freshListView, filter: 'shop' } },
       }),
+    // Also where what they are about is no longer known.
+    ...actions.map(({ id }) => {
+      const { dialog } = usual(id, 80, 24, { note: 'z'.repeat(100), top: 3 }).view
+      return (state: State) => viewed(state, { dialog })
+    }),
+    state => under(state, [pause(), pause({ id: 2, by: 'KILL', deadlineAt: null })], [ended, queue]),
+    state => viewed(under(state, [pause()], [queue]), { dialog: { kind: 'quit', code: 0 } }),
+    state => {
+      const subject = those(cluster(), 'pools', () => true)
+      return viewed(state, { dialog: { kind: 'menu', menu: 'act', index: 6, typed: '', subject } })
+    },
   ]
 
   test('from 1x1 to 60x30, and 500x200: as many lines as rows, each as wide as the screen', () => {

@@ -1,17 +1,27 @@
 // A PgBouncer admin console of a chosen version, as far as a monitor can tell: the exact columns of its SHOW commands with their types, the
-// simple protocol alone, and the errors of the real one. Rows are what a test gives.
+// simple protocol alone, and the errors of the real one. Rows are what a test gives, and so is what it does when it is told to do something.
 
 import { createServer, type Socket } from 'node:net'
 
 export type StubVersion = '1.18' | '1.21' | '1.24' | '1.25'
 type Row = Readonly<Record<string, string | number | null>>
 
+/** An answer to a command: the tag of one that was taken, or an error. */
+export type Taken = { readonly tag: string } | { readonly error: string }
+
 export type PgbouncerStub = {
   readonly port: number
   /** Statements in the order they came. */
   readonly heard: readonly string[]
+  /** Connections that are open now. */
+  readonly connections: () => number
   /** Replaces the rows of SHOW commands by name: POOLS, STATS... A column that the version doesn't have is left out of the answer. */
   show(rows: Readonly<Record<string, readonly Row[]>>): void
+  /**
+   * What it does when it is told to: undefined for what it doesn't know. While a promise is not settled the connection is mute, with all that comes
+   * after on it; others are answered.
+   */
+  obey(command: (text: string) => Taken | Promise<Taken> | undefined): void
   stop(): Promise<void>
 }
 
@@ -27,12 +37,17 @@ export async function startPgbouncerStub(
   const heard: string[] = []
   const sockets = new Set<Socket>()
   let shown: Readonly<Record<string, readonly Row[]>> = {}
+  let obeyed: Parameters<PgbouncerStub['obey']>[0] = () => undefined
+  const told = (taken: Taken) =>
+    'tag' in taken ? Buffer.concat([packet('C', cstring(taken.tag)), ready]) : failure('ERROR', taken.error)
   const server = createServer(socket => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => socket.destroy())
     converse(socket, text => {
       heard.push(text)
+      const taken = obeyed(text)
+      if (taken !== undefined) return taken instanceof Promise ? taken.then(told) : told(taken)
       const name = /^\s*show\s+(\w+)\s*;?\s*$/i.exec(text)?.[1]?.toUpperCase()
       const spec = name === undefined ? undefined : columns[name]
       if (name === undefined || spec === undefined) return failure('ERROR', `invalid command '${text}', use SHOW HELP;`)
@@ -45,8 +60,12 @@ export async function startPgbouncerStub(
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,
     heard,
+    connections: () => sockets.size,
     show: rows => {
       shown = { ...shown, ...rows }
+    },
+    obey: command => {
+      obeyed = command
     },
     stop: () => {
       for (const socket of sockets) socket.destroy()
@@ -97,11 +116,15 @@ const words = (text: string) => text.split(/\s+/).filter(word => word !== '')
 
 // Messages of the protocol, version 3.
 
-function converse(socket: Socket, reply: (text: string) => Buffer): void {
+function converse(socket: Socket, reply: (text: string) => Buffer | Promise<Buffer>): void {
   let pending: Buffer = Buffer.alloc(0)
   let greeted = false
+  let mute = false
   socket.on('data', (chunk: Buffer) => {
     pending = Buffer.concat([pending, chunk])
+    if (!mute) listen()
+  })
+  function listen(): void {
     for (;;) {
       const head = greeted ? 1 : 0
       if (pending.length < head + 4 || pending.length < head + pending.readInt32BE(head)) return
@@ -127,15 +150,26 @@ function converse(socket: Socket, reply: (text: string) => Buffer): void {
         continue
       }
       const kind = String.fromCharCode(message[0] as number)
-      if (kind === 'Q') socket.write(reply(message.toString('utf8', 5, length - 1)))
-      else if (kind === 'X') socket.end()
+      if (kind === 'Q') {
+        const answered = reply(message.toString('utf8', 5, length - 1))
+        if (answered instanceof Promise) {
+          mute = true
+          void answered.then(bytes => {
+            mute = false
+            socket.write(bytes)
+            listen()
+          })
+          return
+        }
+        socket.write(answered)
+      } else if (kind === 'X') socket.end()
       else {
         socket.write(failure('ERROR', 'extended query protocol not supported by admin console'))
         socket.end(failure('FATAL', 'bad packet'))
         return
       }
     }
-  })
+  }
 }
 
 function unsupportedParameter(startup: Buffer): string | undefined {
