@@ -153,7 +153,8 @@ export function awaitedSubject(state: State): Subject | null {
 }
 
 export const ableToTerminateAwaited = (state: State): true | string =>
-  awaitedSubject(state) !== null || "no PAUSE of pgvigil's waits for a session of a watched server"
+  whyNotAnything(state)?.why ??
+  (awaitedSubject(state) !== null || "no PAUSE of pgvigil's waits for a session of a watched server")
 
 export function askToTerminateAwaited(acting: Acting): void {
   const subject = awaitedSubject(acting.store.getState())
@@ -236,7 +237,8 @@ export function typeInto(acting: Acting, edited: (text: string) => string): void
 function confirmed(acting: Acting, now: Asked): void {
   const { store, begin } = acting
   const { confirm } = now
-  const why = whyNotYet(now, store.getState())
+  // Of the live state, also while the picture is held: what somebody else did since then counts.
+  const why = whyNotYet(now, { ...store.getState(), held: null })
   if (why !== null) {
     note(store, why)
     return

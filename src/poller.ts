@@ -55,7 +55,7 @@ export function startPoller(options: PollerOptions): Poller {
     again: id => loops.get(id)?.again(),
     lend: async (id, text, values) => {
       const session = loops.get(id)?.session()
-      if (!session) throw new ServerError('lost', 'there is no session with the server now', null)
+      if (!session) throw new ServerError('refused', 'nothing was done: there is no session with the server now', null)
       return session.lend(text, values, lendMs)
     },
     stop: () => {

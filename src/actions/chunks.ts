@@ -130,8 +130,8 @@ const chunkAction = (compress: boolean) =>
     words: () => null,
     watches: ({ server }) => [chunks, hypertables].map(query => ({ server, query })),
     ask: targets => ({
-      head: ['CHUNK', 'HYPERTABLE', 'RANGE', 'SIZE'],
-      hit: targets.map(target => [target.label, short(target.hypertable_name, 24), target.range, bytes(target.total_bytes)]),
+      head: ['CHUNK', 'HYPERTABLE', 'SIZE', 'RANGE'],
+      hit: targets.map(target => [target.label, short(target.hypertable_name, 24), bytes(target.total_bytes), target.range]),
       follows: [
         {
           text:

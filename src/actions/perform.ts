@@ -101,7 +101,7 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
 
   async function doOne(action: AnyAction, target: Frozen, hands: OwnHands, workId: number, why?: string): Promise<Report> {
     // A pause of ours whose time is up is resumed whatever stands in the way.
-    const stands = why === undefined ? whyNotNow(action, target, store.getState()) : null
+    const stands = why === undefined ? whyNotNow(action, target, { ...store.getState(), held: null }) : null
     if (stands) return { outcome: 'refused', say: `nothing was done: ${stands.why}` }
     const deed = deedOf(action, target, `${process.pid}-${Date.now().toString(36)}-${workId}-${++deeds}`)
     const trouble = audit.begun(deed)

@@ -211,7 +211,7 @@ const dash = (text: string) => text || '–'
 
 function hit(targets: readonly SessionTarget[]): Pick<Question, 'head' | 'hit'> {
   return {
-    head: ['PID', 'USER', 'DB', 'CLIENT', 'STATE', 'XACT', 'QUERY FOR', 'QUERY'],
+    head: ['PID', 'USER', 'DB', 'CLIENT', 'STATE', 'XACT', 'STMT', 'QUERY'],
     hit: targets.map(target => [
       String(target.pid),
       dash(short(target.usename ?? '', 16)),
@@ -274,7 +274,7 @@ function poolerLines(targets: readonly SessionTarget[]): readonly Line[] {
     {
       text:
         pooled.length === 1
-          ? `belongs to PgBouncer ${drawable(first.pooler)}: ${whom}`
+          ? `${targets.length > 1 ? `${first.label} ` : ''}belongs to PgBouncer ${drawable(first.pooler)}: ${whom}`
           : `${pooled.length} belong to PgBouncer: the clients that have them now are disconnected too`,
       tone: 'warning',
     },

@@ -1,6 +1,8 @@
 // Passwords in statements: pg_stat_activity shows CREATE ROLE ... PASSWORD 'x' as it was typed, and so do conninfo strings inside of it.
 
 const rules: readonly [RegExp, string][] = [
+  // A conninfo inside of a string constant: its quotes are doubled.
+  [/\b((?:ssl)?password\s*=\s*)''(?!')[\s\S]*?(?:''|$)/gi, "$1''***''"],
   // PASSWORD 'x', ENCRYPTED PASSWORD E'x', password = 'x', PASSWORD $$x$$.
   [/\b(password\s*(?:=|:=|=>)?\s*(?:e|n|u&)?)'(?:[^'\\]|''|\\.)*('|$)/gi, "$1'***'"],
   [/\b(password\s+)\$(\w*)\$[\s\S]*?(?:\$\2\$|$)/gi, "$1'***'"],

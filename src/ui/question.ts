@@ -86,9 +86,23 @@ function hitLines(head: readonly string[], hit: readonly (readonly string[])[], 
     const text = isText && told(last) ? drawableLines(only[last] as string, cells).slice(0, 4) : []
     return [...packed(facts, cells).map(line => [span(line, 'strong')]), ...text.map(line => [span(line, 'accent')])]
   }
-  const widths = head.map((title, i) => Math.min(30, Math.max(width(title), ...hit.map(row => width(row[i] ?? '')))))
+  const widths = columnWidths(head, hit, cells)
   const line = (row: readonly string[]) => row.map((text, i) => (i === row.length - 1 ? text : fit(text, widths[i]!))).join('  ')
   return [[span(fit(line(head), cells), 'dim')], ...hit.map(row => [span(fit(line(row), cells), 'strong')])]
+}
+
+/** As wide as their texts; where the last column (a query) would be left without room the widest of the others give way. */
+function columnWidths(head: readonly string[], hit: readonly (readonly string[])[], cells: number): readonly number[] {
+  const widths = head.map((title, i) => Math.min(30, Math.max(width(title), ...hit.map(row => width(row[i] ?? '')))))
+  const others = widths.slice(0, -1)
+  const last = Math.min(14, widths.at(-1) ?? 0)
+  const spare = () => cells - last - others.reduce((sum, wide) => sum + wide + 2, 0)
+  while (spare() < 0) {
+    const widest = others.indexOf(Math.max(...others))
+    if (widest < 0 || others[widest]! <= 6) break
+    others[widest]!--
+  }
+  return [...others, last]
 }
 
 /** Facts side by side, as many in a line as have room; none is broken in two unless it is longer than a line. */
@@ -103,45 +117,59 @@ function packed(facts: readonly string[], cells: number): readonly string[] {
 }
 
 function footLines({ confirm, words, gone }: Asked, columns: number): readonly Line[] {
-  const field =
-    confirm.seconds === null
-      ? []
-      : [span(' resume by itself after '), span(`${confirm.seconds}_`, 'accent'), span(' s (digits and Backspace) ', 'dim')]
   const over = gone === confirm.targets.length
   const how = over
     ? [span(' already gone: nothing will be done  ', 'warning')]
     : words === null
       ? [span(' y', 'accent'), span(' does it  ')]
       : [span(' type '), span(words[0] as string, 'accent'), span(` to do it: ${drawable(confirm.typed)}`), span('_  ', 'accent')]
-  const note = confirm.note === null ? [] : [fitLine([span(` ${confirm.note}`, 'warning')], columns)]
-  return [...note, fitLine([...field, ...how, span('Esc', 'accent'), span(' leaves it alone')], columns)]
+  const lines: readonly Line[] = [
+    ...(confirm.note === null ? [] : [[span(` ${confirm.note}`, 'warning')] as Line]),
+    ...(confirm.seconds === null
+      ? []
+      : [
+          [
+            span(' resume by itself after '),
+            span(`${confirm.seconds}_`, 'accent'),
+            span(' s  (digits and Backspace)', 'dim'),
+          ] as Line,
+        ]),
+    [...how, span('Esc', 'accent'), span(' leaves it alone')],
+  ]
+  return lines.map(line => fitLine(line, columns))
 }
 
 /** What would be left behind, and the keys that decide. */
 export function quitQuestion(state: State, columns: number, height: number): readonly Line[] {
   const { pauses, works, now } = state
   const queues = works.filter(work => work.queue && work.endedAt === null)
-  const lines: readonly (readonly [string, string])[] = [
-    ...pauses.map(({ server, database, by, phase, since }) => {
-      const what = database === null ? 'everything' : short(database, 40)
-      const word = phase === 'pending' ? 'PAUSE is pending' : 'is PAUSED'
-      const resumes = by === 'KILL' ? '; after KILL only RESUME by hand ends it' : ''
-      return ['', `${drawable(server)}: ${what} ${word} for ${ageMs(now - since)}, by pgvigil${resumes}`] as const
-    }),
-    ...queues.map(({ label, items }) => {
-      const left = items.filter(item => !item.ended).length
-      return ['', `${label}: ${left} of ${items.length} not done yet`] as const
-    }),
-    ['', ''],
-    ['r', `${pauses.length > 0 ? 'resumes' : 'cancels'}${pauses.length > 0 && queues.length > 0 ? ', cancels' : ''} and quits`],
-    ['l', `${pauses.length > 0 ? 'leaves it paused' : 'lets the one under way finish'} and quits`],
+  const resumable = pauses.some(({ by }) => by === 'PAUSE')
+  const left = pauses.map(({ server, database, by, phase, since }) => {
+    const what = database === null ? 'everything' : short(database, 40)
+    const word = phase === 'pending' ? 'PAUSE is pending' : 'is PAUSED'
+    const resumes = by === 'KILL' ? '; after KILL only RESUME by hand ends it' : ''
+    return `${drawable(server)}: ${what} ${word} for ${ageMs(now - since)}, by pgvigil${resumes}`
+  })
+  const queued = queues.map(
+    ({ label, items }) => `${label}: ${items.filter(item => !item.ended).length} of ${items.length} not done yet`,
+  )
+  const ends = [...(resumable ? ['resumes it'] : []), ...(queues.length > 0 ? ['cancels what is under way'] : [])]
+  const leaves = [
+    ...(pauses.length > 0 ? ['leaves it paused'] : []),
+    ...(queues.length > 0 ? ['lets the one under way finish'] : []),
+  ]
+  const keys: readonly (readonly [string, string])[] = [
+    ...(ends.length > 0 ? [['r', `${ends.join(', ')} and quits`] as const] : []),
+    ['l', `${leaves.join(', ')} and quits`],
     ['Esc', 'stays'],
   ]
   const out = [
     fitLine([span(' Leave what is not finished?', 'header')], columns, 'header'),
-    ...lines.map(([key, text]) =>
-      fitLine([span(`  ${fit(key, 4)}`, 'accent'), span(text, key === '' ? 'warning' : undefined)], columns),
-    ),
+    ...[...left, ...queued]
+      .flatMap(text => drawableLines(text, Math.max(2, columns - 7)))
+      .map(text => fitLine([span(`      ${text}`, 'warning')], columns)),
+    fitLine([], columns),
+    ...keys.map(([key, text]) => fitLine([span(`  ${fit(key, 4)}`, 'accent'), span(text)], columns)),
   ]
   while (out.length < height) out.push(fitLine([], columns))
   return out.slice(0, height)
