@@ -121,10 +121,13 @@ function openScreen({ first, start, told, resolve }: Parts): void {
   const measure = () => update.setSize(current.store, stdout.columns || 80, stdout.rows || 24)
   measure()
   /**
-   * The terminal is what it was at once, without waiting for anybody, and connections are destroyed. Then what would be left behind on a
-   * server (a pause of ours) is ended, or named: within a second.
+   * The terminal is what it was at once, without waiting for anybody, connections are destroyed, and the last words are said. Then what
+   * would be left behind on a server (a pause of ours) is ended, or named: within a second.
    */
-  async function end(code: number, leave = false): Promise<void> {
+  async function end(
+    code: number,
+    { leave = false, words = [] }: { leave?: boolean; words?: readonly string[] } = {},
+  ): Promise<void> {
     if (ended) return
     ended = true
     clearInterval(clock)
@@ -138,6 +141,7 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     }
     if (stdin.isTTY) stdin.setRawMode(false)
     stdin.pause()
+    tell(words)
     tell(await current.actor.letGo(leave, lettingGoMs))
     resolve(code)
   }
@@ -172,12 +176,13 @@ function openScreen({ first, start, told, resolve }: Parts): void {
   let shown = 0
 
   function crash(error: unknown): void {
-    void end(1)
-      .catch(() => {})
-      .then(() => {
-        tell(drawableLines(error instanceof Error ? (error.stack ?? error.message) : String(error)))
-        process.exit(1)
-      })
+    const words = drawableLines(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    // A bug in the ending itself must not keep us here.
+    if (ended) {
+      tell(words)
+      process.exit(1)
+    }
+    void end(1, { words })
   }
 
   /**
@@ -239,7 +244,7 @@ function openScreen({ first, start, told, resolve }: Parts): void {
 
   const contextOf = ({ store, poller, actor, trailTrouble }: Cluster): Context => ({
     store,
-    quit: (code, leave) => void end(code, leave),
+    quit: (code, leave = false) => void end(code, { leave }),
     poke: () => poller.poke(),
     copy: text => stdout.write(`\u001b]52;c;${Buffer.from(text).toString('base64')}\u0007`),
     redraw: repaint,
@@ -296,8 +301,7 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     update.setNow(store, Date.now(), meter())
     followSelected(store)
     if (!neverLive(store.getState())) return
-    void end(1)
-    tell(refusals(store.getState()))
+    void end(1, { words: refusals(store.getState()) })
   }, 1000)
 }
 

@@ -54,7 +54,7 @@ it('opens with servers, tabs and function keys', () => {
   expect(lines[1]).toMatch(/^127\.0\.0\.1:\d+ +primary +LIVE +7\/97 /)
   expect(lines[2]).toMatch(/^127\.0\.0\.1:\d+ +primary +LIVE +1\/97 /)
   expect(lines.join('\n')).toMatch(/^1 Activity {2}2 Locks {2}3 Replication {2}4 Chunks {2}5 Pools +@ 127/m)
-  expect(bottom()).toMatch(/^F1Help F2List F3Find F4Filter F5Tree F6Sort EnterDetail .*F10Quit *$/)
+  expect(bottom()).toMatch(/^F1Help F2List F3Find F4Filter F5Tree F6Sort F9Act CCancel KTerminate EnterDetail .*F10Quit *$/)
 })
 
 describe('function keys of each terminal', () => {
