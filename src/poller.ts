@@ -28,8 +28,8 @@ export type Poller = {
   poke(): void
   /** Forgets what was asked of a server, so that all that is wanted of it is asked at once: something was done to it. */
   again(serverId: string): void
-  /** A quick statement of somebody else's on the session that reads. Throws ServerError: there may be no session now. */
-  lend(serverId: string, text: string, values: readonly (string | number)[]): Promise<readonly WireRow[]>
+  /** A quick statement of somebody else's on the session that reads. Null: there is no session now. Throws ServerError. */
+  lend(serverId: string, text: string, values: readonly (string | number)[]): Promise<readonly WireRow[] | null>
   /** Ends all loops and destroys all connections without waiting for any server. */
   stop(): void
 }
@@ -55,8 +55,7 @@ export function startPoller(options: PollerOptions): Poller {
     again: id => loops.get(id)?.again(),
     lend: async (id, text, values) => {
       const session = loops.get(id)?.session()
-      if (!session) throw new ServerError('refused', 'nothing was done: there is no session with the server now', null)
-      return session.lend(text, values, lendMs)
+      return session ? session.lend(text, values, lendMs) : null
     },
     stop: () => {
       for (const loop of loops.values()) loop.stop()

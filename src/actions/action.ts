@@ -29,8 +29,8 @@ export type Report = { readonly outcome: Outcome; readonly say: string }
 export type Hands = {
   /** The deed's own connection, opened at the first call and closed by perform.ts. Throws DialError or ServerError. */
   open(options?: Omit<DeedOptions, 'deadlineMs'>): Promise<DeedSession>
-  /** The session that reads, for when no new one can be had (no slot is free, a catalog is locked): quick statements only. */
-  lend(text: string, values: readonly (string | number)[]): Promise<readonly WireRow[]>
+  /** The session that reads, for when no new one can be had (no slot is free, a catalog is locked): quick statements only. Null: there is none. */
+  lend(text: string, values: readonly (string | number)[]): Promise<readonly WireRow[] | null>
   /** A first word while the outcome is still awaited. */
   tell(report: Report): void
   /** Pauses a database of a PgBouncer under supervision (pauses.ts); resolves when it is in force, or won't be. */

@@ -11,7 +11,7 @@ import type { OwnPause, State } from '../store/state.ts'
 import type { Store } from '../store/store.ts'
 import * as update from '../store/updates.ts'
 import type { Hands, PoolTarget, Report } from './action.ts'
-import { consoleCommand, databaseNow, notThere } from './console.ts'
+import { allPausedNow, consoleCommand, databaseNow, notThere } from './console.ts'
 import { pauseWatches } from './pools.ts'
 
 export type Pauses = {
@@ -31,7 +31,9 @@ const tryAgainMs = 5000
 
 export function createPauses(store: Store, timeIsUp: (target: PoolTarget, pause: OwnPause) => void): Pauses {
   /** `tell`: the word that PAUSE itself is still waiting for; only the first counts. */
-  const watched = new Map<number, { timer: NodeJS.Timeout; session: DeedSession; tell: (report: Report) => void }>()
+  const watched = new Map<number, { timer: NodeJS.Timeout; session: DeedSession | null; tell: (report: Report) => void }>()
+  /** pgvigil ends: nothing is paused any more. */
+  let ending = false
   let last = 0
   const ours = ({ server, database }: PoolTarget) =>
     store.getState().pauses.find(pause => pause.server === server && pause.database === database)
@@ -41,7 +43,7 @@ export function createPauses(store: Store, timeIsUp: (target: PoolTarget, pause:
     const known = watched.get(id)
     watched.delete(id)
     clearInterval(known?.timer)
-    known?.session.close()
+    known?.session?.close()
     known?.tell(report)
     update.dropPause(store, id)
   }
@@ -68,12 +70,23 @@ export function createPauses(store: Store, timeIsUp: (target: PoolTarget, pause:
       session.close()
       throw error
     }
+    if (ending) {
+      session.close()
+      return { outcome: 'skipped', say: 'pgvigil ended before it was asked for' }
+    }
     const pause = add(target, 'PAUSE', Date.now() + seconds * 1000)
     const told = Promise.withResolvers<Report>()
     let answered = false
+    const pausedNow = async () =>
+      target.database === null
+        ? await allPausedNow(session, store.getState(), target.server)
+        : (await databaseNow(session, target))?.paused === '1'
     session.run(consoleCommand('PAUSE', target), [], null).then(
-      () => {
-        answered = true
+      async () => {
+        // The answer comes too when another pause is in force and ours was resumed meanwhile, so it is asked what is paused.
+        const paused = await pausedNow().catch(() => null)
+        if (paused === false) drop(pause.id, { outcome: 'failed', say: 'resumed by somebody else before it was in force' })
+        else answered = true
       },
       error => {
         // Of a connection that was lost the pause stays all the same, so it is still watched over.
@@ -101,6 +114,7 @@ export function createPauses(store: Store, timeIsUp: (target: PoolTarget, pause:
       const passed = duration((now - pause.since) / 1000)
       if ((seen && says.paused === false) || (current.phase === 'in force' && says.flows)) {
         drop(pause.id, { outcome: 'failed', say: `resumed by somebody else after ${passed}` })
+        if (current.phase === 'in force') update.say(store, `${nameOf(target)} was resumed by somebody else`, 'warning')
       } else if (now >= (pause.deadlineAt as number)) {
         update.changePause(store, pause.id, { phase: 'resuming' })
         told.resolve({ outcome: 'failed', say: `not in force within ${seconds} s: it is resumed` })
@@ -122,8 +136,16 @@ export function createPauses(store: Store, timeIsUp: (target: PoolTarget, pause:
       const pause = ours(target)
       if (pause) drop(pause.id, { outcome: 'failed', say: 'resumed before it was in force' })
     },
-    killed: target => void add(target, 'KILL', null),
+    killed: target => {
+      const pause = add(target, 'KILL', null)
+      const look = () => {
+        if (pausedSays(store.getState(), target, pause.since).paused === false)
+          drop(pause.id, { outcome: 'failed', say: 'resumed by somebody else' })
+      }
+      watched.set(pause.id, { timer: setInterval(look, everyMs), session: null, tell: () => {} })
+    },
     letGo: () => {
+      ending = true
       for (const { timer, tell } of watched.values()) {
         clearInterval(timer)
         tell({ outcome: 'signal sent', say: 'pgvigil ended before it was in force' })
@@ -131,6 +153,10 @@ export function createPauses(store: Store, timeIsUp: (target: PoolTarget, pause:
     },
   }
 }
+
+/** Drawable. */
+const nameOf = ({ server, database }: PoolTarget) =>
+  `${database === null ? 'everything' : drawable(database)} on ${drawable(server)}`
 
 type Says = {
   /** null: no answer since the pause was asked for, or this version doesn't tell. */
@@ -174,6 +200,6 @@ function pausedSays(state: State, { server, database }: PoolTarget, since: numbe
   return {
     paused,
     drained: paused === true && connections !== undefined && connections.every(n => n === 0),
-    flows: pools?.some(row => (row.sv_active ?? 0) > 0) ?? false,
+    flows: connections?.some(n => n > 0) ?? false,
   }
 }

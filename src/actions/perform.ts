@@ -4,7 +4,7 @@
 import type { Audit, AuditDeed } from '../audit.ts'
 import type { Target } from '../config/conninfo.ts'
 import { drawable } from '../model/untrusted.ts'
-import { type DeedSession, DialError, openDeed, quickMs, ServerError, type WireRow } from '../server/deed.ts'
+import { type DeedSession, DialError, openDeed, quickMs, ServerError, unsent, type WireRow } from '../server/deed.ts'
 import { cancelOwn, instance } from '../sql/deeds.ts'
 import type { Confirm, Frozen, Work } from '../store/state.ts'
 import type { Store } from '../store/store.ts'
@@ -20,7 +20,7 @@ export type ActorOptions = {
   readonly store: Store
   readonly targetOf: (server: string) => Target
   /** A quick statement on the session that reads. */
-  readonly lend: (server: string, text: string, values: readonly (string | number)[]) => Promise<readonly WireRow[]>
+  readonly lend: (server: string, text: string, values: readonly (string | number)[]) => Promise<readonly WireRow[] | null>
   readonly audit: Audit
   /** All that is known of a server is read afresh. */
   readonly again: (server: string) => void
@@ -246,7 +246,7 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       work().catch(error => reportOf(error)),
       withinMs,
     )
-    if (report) audit.ended(deed, report.outcome, `pgvigil ended: ${report.say}`)
+    audit.ended(deed, report?.outcome ?? 'failed', `pgvigil ended: ${report?.say ?? 'no answer in time'}`)
     if (report?.outcome === 'done') return `pgvigil: ${drawable(server)}: ${name} resumed`
     if (report?.outcome === 'already gone') return `pgvigil: ${drawable(server)}: ${name} was resumed already`
     return still(report ? `: ${report.say}` : ': no answer in time')
@@ -287,6 +287,7 @@ function reportOf(error: unknown, stopped = false): Report {
     case 'silent':
       return { outcome: 'failed', say: `${words}: whether it was done is not known` }
     case 'lost':
+      if (error.code === unsent) return { outcome: 'failed', say: 'nothing was done: the connection was lost before' }
       return { outcome: 'failed', say: `the connection was lost: ${words}; whether it was done is not known` }
   }
 }

@@ -183,7 +183,9 @@ export async function resume(target: PoolTarget, session: DeedSession, hands: Pi
     await session.run(consoleCommand('RESUME', target))
   } catch (error) {
     // Told in words only: all errors of the console have one code.
-    if (!/is not paused|no such database/.test((error as Error).message)) throw error
+    const { message } = error as Error
+    if (/no such database/.test(message)) return { outcome: 'already gone', say: 'PgBouncer has no such database any more' }
+    if (!/is not paused/.test(message)) throw error
     return { outcome: 'already gone', say: 'it was not paused any more: somebody else has resumed it' }
   }
   const paused =
@@ -316,7 +318,10 @@ const reconnect = plain({
   ],
   after: async (target, session) => {
     const { rows } = await session.run('SHOW SERVERS')
-    const left = rows.filter(row => row.database === raw(target.database!) && row.close_needed === '1').length
+    // Idle ones are closed within a third of a second.
+    const left = rows.filter(
+      row => row.database === raw(target.database!) && row.close_needed === '1' && row.state === 'active',
+    ).length
     return left === 0
       ? { outcome: 'done', say: 'no old connection is left' }
       : { outcome: 'signal sent', say: `${number(left, 'old connection')} still in use: each is closed when its client lets go` }

@@ -143,8 +143,12 @@ const isClient = ({ backend_type }: SessionTarget) => is(backend_type, 'client b
 function guardSignal(target: SessionTarget, state: State): WhyNot | null {
   const role = ourRole(state, target.server)
   if (target.own || ownPids(state, target.server).has(target.pid)) return whyNot("it is one of pgvigil's own sessions")
+  const facts = state.servers[target.server]?.facts
+  if (facts?.superuser === false && target.usesysid !== null && namesOf(state, target.server).superusers.has(target.usesysid)) {
+    return whyNot(`only a superuser may signal a session of superuser ${drawable(target.usename)}, and ${role} is none`)
+  }
   if (target.backend_start === null) {
-    const roles = state.servers[target.server]?.facts?.signalsBackends === false ? 'pg_monitor, pg_signal_backend' : 'pg_monitor'
+    const roles = facts?.signalsBackends === false ? 'pg_monitor, pg_signal_backend' : 'pg_monitor'
     return whyNot(
       `restricted: GRANT ${roles} TO ${role}; (when it began can't be seen, so it can't be told from a later session of that pid)`,
     )
@@ -168,7 +172,7 @@ function signalRight(server: string, state: State): WhyNot | null {
 function guardPrivilege(target: SessionTarget, state: State, role: string): WhyNot | null {
   const facts = state.servers[target.server]?.facts
   if (!facts || facts.superuser) return null
-  const { superusers, privileges } = namesOf(state, target.server)
+  const { privileges } = namesOf(state, target.server)
   if (isAutovacuum(target)) {
     if (facts.signalsAutovacuum) return null
     return whyNot(
@@ -177,10 +181,7 @@ function guardPrivilege(target: SessionTarget, state: State, role: string): WhyN
         : 'only a superuser may signal an autovacuum worker',
     )
   }
-  if (target.usesysid === null || superusers.has(target.usesysid)) {
-    const whose = target.usesysid === null ? 'a process of the server' : `a session of superuser ${drawable(target.usename)}`
-    return whyNot(`only a superuser may signal ${whose}, and ${role} is none`)
-  }
+  if (target.usesysid === null) return whyNot(`only a superuser may signal a process of the server, and ${role} is none`)
   if (privileges.has(target.usesysid) || facts.signalsBackends) return null
   return whyNot(`no right: GRANT pg_signal_backend TO ${role}; (to signal sessions of ${drawable(target.usename)})`)
 }
@@ -249,7 +250,11 @@ export function freesLines(
         }
       : { text: `frees ${number(frees, 'session')}${longest}: ${freed.atOnce} at once`, tone: 'ok' },
     ...(freed.queued > 0
-      ? [{ text: `${freed.queued} of them then wait for ${pidList(freed.queuedBehind)}, whose turn comes first` }]
+      ? [
+          {
+            text: `${freed.queued} of them then ${freed.queued === 1 ? 'waits' : 'wait'} for ${pidList(freed.queuedBehind)}, whose turn comes first`,
+          },
+        ]
       : []),
     ...(freed.stay > 0
       ? [
@@ -287,7 +292,7 @@ function askCancel(targets: readonly SessionTarget[], state: State): Question {
     ...hit(targets),
     follows: [
       {
-        text: `${several ? 'their queries end' : 'its query ends'} with an error; an open transaction is then aborted and keeps its locks until the client ends it`,
+        text: `${several ? 'their queries end' : 'its query ends'} with an error; an open transaction is rolled back (to its last savepoint, where it has one) and stays open, aborted, until the client ends it`,
       },
       ...targets.filter(preventsWraparound).map(wraparoundLine),
       ...freesLines(
@@ -360,6 +365,8 @@ function goneFrom(target: SessionTarget, state: State, since: number, ofQuery: b
   const now = (sample.rows as readonly Pick<SessionTarget, 'pid' | 'backend_start' | 'query_start' | 'state'>[]).find(
     row => row.pid === target.pid,
   )
+  // A session that can no longer be seen is not gone for that.
+  if (now && now.backend_start === null) return false
   if (!now || now.backend_start !== target.backend_start) return true
   return ofQuery && (now.query_start !== target.query_start || !isRunning(now.state))
 }
@@ -380,7 +387,11 @@ async function asker(hands: Hands): Promise<(text: string, values: readonly (str
     // No slot is free, or a catalog that a new session needs is locked: then ending somebody is just what helps.
     const { code, message } = error as { code?: string | null; message: string }
     if (code !== '53300' && !(code === 'ETIMEDOUT' || /no answer within/.test(message))) throw error
-    return (text, values) => hands.lend(text, values)
+    return async (text, values) => {
+      const rows = await hands.lend(text, values)
+      if (rows === null) throw error
+      return rows
+    }
   }
 }
 
@@ -394,6 +405,12 @@ async function signal(target: SessionTarget, statement: Statement, ofQuery: bool
   try {
     while (hands.now() - sentAt < verify.forMs) {
       const [now] = await ask(backendNow, [target.pid])
+      if (now && now.backend_start === null) {
+        return {
+          outcome: 'signal sent',
+          say: 'signal sent; what became of it can no longer be seen (pg_read_all_stats is missing)',
+        }
+      }
       if (!now || now.backend_start !== text(target.backend_start)) {
         return { outcome: 'gone', say: `gone after ${sent()}${ofQuery ? ': the session has ended' : ''}` }
       }

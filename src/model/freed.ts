@@ -1,6 +1,6 @@
-// Whom the end of a session or of a prepared transaction frees, out of the wait forest as it is now.
+// Whom the end of sessions or of a prepared transaction frees, out of the wait forest as it is now.
 
-import type { LockWait } from './locks.ts'
+import { type LockWait, nodeId } from './locks.ts'
 import { is, type Untrusted } from './untrusted.ts'
 
 /** `gid` null: a session. */
@@ -21,49 +21,58 @@ export type Freed = {
   readonly stayBehind: readonly number[]
 }
 
-/** Prepared transactions are told apart by gid, but a waiter only says that it waits for one: with several it is said to stay. */
 export function freedBy(endings: readonly Ending[], waits: readonly LockWait[]): Freed {
-  const ending = new Set(endings.map(({ pid }) => pid))
-  const survives = (pid: number) => !ending.has(pid) || (pid === 0 && otherPrepared(endings, waits))
+  const ending = new Set(endings.map(({ pid, gid }) => nodeId(pid, gid)))
   const waiters = waits.filter(row => row.pid !== 0 && row.blockedBy.length > 0)
-  const heldUp = new Map<number, LockWait>()
+  const byId = new Map(waiters.map(row => [nodeId(row.pid, null), row]))
+  const heldUp = new Map<string, LockWait>()
   for (let grew = true; grew; ) {
     grew = false
-    for (const row of waiters) {
-      if (heldUp.has(row.pid) || ending.has(row.pid)) continue
-      if (!row.blockedBy.some(pid => ending.has(pid) || heldUp.has(pid))) continue
-      heldUp.set(row.pid, row)
+    for (const [id, row] of byId) {
+      if (heldUp.has(id) || ending.has(id)) continue
+      if (!blockers(row).some(blocker => ending.has(blocker) || heldUp.has(blocker))) continue
+      heldUp.set(id, row)
       grew = true
     }
   }
-  const rest = (row: LockWait) => row.blockedBy.filter(survives)
-  const outside = (pid: number) => !heldUp.has(pid)
-  const stays = new Set<number>()
+  /** What it waits for afterwards. Behind the head of a queue for a row it takes that one's place, and waits for what it had waited for. */
+  const rest = (row: LockWait): readonly string[] => {
+    const own = blockers(row)
+    const inherited = is(row.locktype, 'tuple')
+      ? own.flatMap(id => (ending.has(id) && byId.has(id) ? blockers(byId.get(id)!) : []))
+      : []
+    return [...new Set([...own, ...inherited])].filter(id => !ending.has(id))
+  }
+  const left = new Map([...heldUp].map(([id, row]) => [id, rest(row)]))
+  const outside = (id: string) => !heldUp.has(id)
+  const stays = new Set<string>()
   for (let grew = true; grew; ) {
     grew = false
-    for (const row of heldUp.values()) {
-      if (stays.has(row.pid) || !rest(row).some(pid => outside(pid) || stays.has(pid))) continue
-      stays.add(row.pid)
+    for (const [id, others] of left) {
+      if (stays.has(id) || !others.some(other => outside(other) || stays.has(other))) continue
+      stays.add(id)
       grew = true
     }
   }
-  const atOnce = [...heldUp.values()].filter(row => rest(row).length === 0)
-  const first = new Set(atOnce.map(({ pid }) => pid))
-  const queued = [...heldUp.values()].filter(row => !stays.has(row.pid) && !first.has(row.pid))
+  const first = new Set([...left].filter(([, others]) => others.length === 0).map(([id]) => id))
+  const queued = [...left].filter(([id]) => !stays.has(id) && !first.has(id))
   const waitSeconds = [...heldUp.values()].flatMap(row => (row.waitSeconds === null ? [] : [row.waitSeconds]))
+  const pids = (ids: readonly string[]) => [...new Set(ids.map(id => (id.startsWith('0:') ? 0 : Number(id))))]
   return {
     heldUp: heldUp.size,
     longestWaitSeconds: waitSeconds.length > 0 ? Math.max(...waitSeconds) : null,
-    atOnce: atOnce.length,
+    atOnce: first.size,
     queued: queued.length,
-    queuedBehind: [...new Set(queued.flatMap(rest).filter(pid => first.has(pid)))],
+    queuedBehind: pids(queued.flatMap(([, others]) => others.filter(id => first.has(id)))),
     stay: stays.size,
-    stayBehind: [...new Set([...stays].flatMap(pid => rest(heldUp.get(pid)!)).filter(outside))],
+    stayBehind: pids([...stays].flatMap(id => left.get(id)!.filter(outside))),
   }
 }
 
-function otherPrepared(endings: readonly Ending[], waits: readonly LockWait[]): boolean {
-  return waits.some(
-    row => row.pid === 0 && !endings.some(({ gid }) => gid !== null && row.gid !== null && is(gid, row.gid as unknown as string)),
-  )
+/** By the names of the wait forest's nodes: prepared transactions are told apart by gid. */
+function blockers(row: LockWait): readonly string[] {
+  return [
+    ...row.blockedBy.filter(pid => pid !== 0).map(pid => nodeId(pid, null)),
+    ...row.blockedByGids.map(gid => nodeId(0, gid)),
+  ]
 }

@@ -59,6 +59,8 @@ export type LockWait = LockObject & {
   readonly parentGid: Untrusted | null
   /** All that it waits for, each once; 0 is a prepared transaction. */
   readonly blockedBy: readonly number[]
+  /** The prepared transactions among them; null: one that has ended meanwhile. */
+  readonly blockedByGids: readonly (Untrusted | null)[]
   /** Sessions that wait for it, directly or through others. */
   readonly blocksCount: number
   /** How long these have waited, taken together. Seconds. */
@@ -173,7 +175,7 @@ export function lockForest(server: string, rows: readonly LockRow[], names: Name
   for (const { row } of nodes)
     if (row?.row_relation != null) objects.set(objectKey(row), relationName(row.row_relation, row.row_relation_name)!)
   const strongest = strongestHeld(rows)
-  return shape.order.map(index => wait(server, nodes, shape, index, strongest, objects, names))
+  return shape.order.map(index => wait(server, nodes, edges, shape, index, strongest, objects, names))
 }
 
 function objectKey(row: LockRow): string {
@@ -280,6 +282,7 @@ const seconds = (value: number | null) => (value === null ? null : Math.max(0, v
 function wait(
   server: string,
   nodes: readonly Node[],
+  edges: readonly Int32Array[],
   shape: Forest,
   index: number,
   strongest: ReadonlyMap<string, LockRow>,
@@ -303,6 +306,9 @@ function wait(
     parentPid: parent?.pid ?? null,
     parentGid: parent?.gid ?? null,
     blockedBy: node.blockedBy,
+    blockedByGids: node.blockedBy.includes(0)
+      ? [...edges[index]!].filter(other => nodes[other]!.pid === 0).map(other => nodes[other]!.gid)
+      : [],
     blocksCount: shape.blocks[index]!,
     waitedSecondsTotal: shape.waited[index]!,
     waitSeconds: node.waitSeconds,

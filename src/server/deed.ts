@@ -5,7 +5,7 @@ import type { Notice } from './socket.ts'
 import { local, noIdleTimeout, openWire, safeSettings, type WireRow } from './wire.ts'
 
 export { DialError } from './dial-error.ts'
-export { ServerError, type WireRow } from './wire.ts'
+export { ServerError, unsent, type WireRow } from './wire.ts'
 
 export type DeedAnswer = {
   readonly rows: readonly WireRow[]

@@ -19,6 +19,9 @@ export class ServerError extends Error {
   }
 }
 
+/** The code of an error of ours: the connection was closed before the statement was sent. */
+export const unsent = 'unsent'
+
 /** A row as it came: every value is the text that the server sent. */
 export type WireRow = Readonly<Record<string, string | null>>
 
@@ -75,8 +78,15 @@ export async function openWire(target: Target, deadlineMs: number, onNotice: (no
     closed = true
     hangUp(client)
   }
-  const run: Wire['run'] = async (text, values, deadline, apart = null) => {
-    if (closed) throw new ServerError('lost', 'the connection is closed', null)
+  /** One statement after the other, so that each has its deadline to itself. */
+  let before: Promise<unknown> = Promise.resolve()
+  const run: Wire['run'] = (text, values, deadline, apart = null) => {
+    const mine = before.then(() => runNow(text, values, deadline, apart))
+    before = mine.catch(() => {})
+    return mine
+  }
+  async function runNow(...[text, values, deadline, apart]: Parameters<Wire['run']>): Promise<WireRow[]> {
+    if (closed) throw new ServerError('lost', 'the connection is closed', unsent)
     try {
       const answer = apart ? sendApart(client, text, values, apart) : send(client, text, values)
       return await (deadline === null ? answer : withDeadline(answer, deadline))

@@ -7,8 +7,13 @@ import type { LockWait } from '../../src/model/locks.ts'
 import { untrusted } from '../../src/model/untrusted.ts'
 
 /** A row of the forest as far as it counts here: who waits, for whom, for how long. */
-const row = (pid: number, blockedBy: readonly number[] = [], waitSeconds: number | null = null, gid: string | null = null) =>
-  ({ pid, blockedBy, waitSeconds, gid: gid === null ? null : untrusted(gid) }) as unknown as LockWait
+const row = (
+  pid: number,
+  blockedBy: readonly number[] = [],
+  waitSeconds: number | null = null,
+  gid: string | null = null,
+  blockedByGids: readonly string[] = blockedBy.includes(0) ? ['one'] : [],
+) => ({ pid, blockedBy, blockedByGids, waitSeconds, gid, locktype: null }) as unknown as LockWait
 
 const session = (pid: number): Ending => ({ pid, gid: null })
 const prepared = (gid: string): Ending => ({ pid: 0, gid: untrusted(gid) })
@@ -79,15 +84,18 @@ describe('by example', () => {
     expect(freedBy([session(1), session(2)], waits)).toMatchObject({ heldUp: 3, longestWaitSeconds: 8, atOnce: 3, stay: 0 })
   })
 
-  test('a prepared transaction; with two of them nobody can tell which one is waited for, so those stay', () => {
-    const waits = [row(0, [], null, 'one'), row(7, [0], 5)]
+  test('a prepared transaction, told from others by its gid', () => {
+    const waits = [row(0, [], null, 'one'), row(0, [], null, 'two'), row(7, [0], 5), row(8, [0], 5, null, ['two'])]
     expect(freedBy([prepared('one')], waits)).toMatchObject({ heldUp: 1, atOnce: 1, stay: 0 })
-    expect(freedBy([prepared('one')], [...waits, row(0, [], null, 'two')])).toMatchObject({
-      heldUp: 1,
-      atOnce: 0,
-      stay: 1,
-      stayBehind: [0],
-    })
+    const both = [...waits, row(9, [0], 5, null, ['one', 'two'])]
+    expect(freedBy([prepared('one')], both)).toMatchObject({ heldUp: 2, atOnce: 1, stay: 1, stayBehind: [0] })
+  })
+
+  test('behind the head of the queue for a row its successor waits for the holder', () => {
+    const tuple = (pid: number, blockedBy: readonly number[]) => ({ ...row(pid, blockedBy, 5), locktype: untrusted('tuple') })
+    const waits = [row(1), row(2, [1], 9), tuple(3, [2]), tuple(4, [2, 3])]
+    expect(freedBy([session(2)], waits)).toMatchObject({ heldUp: 2, atOnce: 0, queued: 0, stay: 2, stayBehind: [1] })
+    expect(freedBy([session(1)], waits)).toMatchObject({ heldUp: 3, atOnce: 1, queued: 2, queuedBehind: [2] })
   })
 
   test('ending a session never takes a prepared transaction for it', () => {
@@ -120,7 +128,7 @@ const graph = fc
     }),
   )
   .map(({ waits, ending }) => ({
-    rows: [row(0, [], null, 'gid'), ...waits.map((blockedBy, i) => row(i + 1, blockedBy, blockedBy.length > 0 ? i + 1 : null))],
+    rows: [row(0, [], null, 'one'), ...waits.map((blockedBy, i) => row(i + 1, blockedBy, blockedBy.length > 0 ? i + 1 : null))],
     ending,
   }))
 
@@ -166,7 +174,7 @@ test('is what happens when they end and the rest goes on, whoever waits for whom
   fc.assert(
     fc.property(graph, ({ rows, ending }) => {
       const freed = freedBy(
-        ending.map(pid => (pid === 0 ? prepared('gid') : session(pid))),
+        ending.map(pid => (pid === 0 ? prepared('one') : session(pid))),
         rows,
       )
       const sorted = (pids: readonly number[]) => [...pids].sort((a, b) => a - b)

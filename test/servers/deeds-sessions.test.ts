@@ -94,8 +94,8 @@ async function until(what: string, ready: () => Promise<boolean>): Promise<void>
 }
 
 /** What is true of a session, by somebody who sees all. */
-async function truth(admin: Client, pid: number): Promise<{ state: string; query_start: string } | null> {
-  const { rows } = await admin.query('SELECT state, query_start::text FROM pg_stat_activity WHERE pid = $1', [pid])
+async function truth(admin: Client, pid: number): Promise<{ state: string; query_start: string; query: string } | null> {
+  const { rows } = await admin.query('SELECT state, query_start::text, query FROM pg_stat_activity WHERE pid = $1', [pid])
   return rows[0] ?? null
 }
 
@@ -302,6 +302,7 @@ describe('PostgreSQL 16', () => {
       const asked = question('cancel', await rowOf(victim.pid, active))
       await admin.query('SELECT pg_cancel_backend($1)', [victim.pid])
       await ending
+      await until('an idle session', async () => (await truth(admin, victim.pid))?.state === 'idle')
       expect((await hands.confirm(asked)).items).toMatchObject([{ outcome: 'already gone' }])
       expect(await truth(admin, victim.pid)).toMatchObject({ state: 'idle' })
     })
@@ -841,6 +842,7 @@ describe.each([13, 16, 18] as const)('roles on PostgreSQL %i', (version: Postgre
     { user: 'shy', app: /^(restricted|no right): GRANT /, own: null },
   ])('$user', async ({ user, app, own, serverWould = false }) => {
     hands = watch(server, user)
+    let queries = 0
     const cast = [
       { of: 'app', says: app },
       { of: user, says: own },
@@ -849,10 +851,13 @@ describe.each([13, 16, 18] as const)('roles on PostgreSQL %i', (version: Postgre
     for (const { of, says } of cast) {
       const victim = await open({ port: server.port, user: of, application_name: `of ${of}` })
       for (const action of ['cancel', 'terminate'] as const) {
-        const running = sleep(victim)
-        // A restricted row does not say that it runs.
-        await until('the query', async () => (await truth(admin, victim.pid))?.state === 'active')
-        const asked = hands.ask(action, [await rowOf(victim.pid, active)])
+        const seconds = 600 + ++queries
+        const running = sleep(victim, seconds)
+        // A restricted row does not say what it runs.
+        const now = async () => (await truth(admin, victim.pid))?.query.includes(String(seconds)) === true
+        await until('the query', now)
+        const row = await rowOf(victim.pid, row => row.restricted || (active(row) && String(row.query).includes(String(seconds))))
+        const asked = hands.ask(action, [row])
         if (says === null) {
           expect(asked, `${action} of ${of}`).toBeTypeOf('object')
           expect((await hands.confirm(asked)).items, `${action} of ${of}`).toMatchObject([{ outcome: 'gone' }])
