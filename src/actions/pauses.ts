@@ -12,7 +12,7 @@ import type { Store } from '../store/store.ts'
 import * as update from '../store/updates.ts'
 import type { Hands, PoolTarget, Report } from './action.ts'
 import { allPausedNow, consoleCommand, databaseNow, notThere } from './console.ts'
-import { pauseWatches } from './pools.ts'
+import { pauseWatches } from './pool-target.ts'
 
 export type Pauses = {
   /** Resolves when the pause is in force or won't be; it is watched over until it is over. */

@@ -14,7 +14,7 @@ import { consoleCommand } from './console.ts'
 import { whyNotNow } from './guards.ts'
 import { actionById } from './index.ts'
 import { createPauses } from './pauses.ts'
-import { resume } from './pools.ts'
+import { resume } from './pool-pause.ts'
 
 export type ActorOptions = {
   readonly store: Store
