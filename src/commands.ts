@@ -1,5 +1,7 @@
 // What keys do, by id: the label of the bar, one sentence of help, whether it can be done now, and the deed.
 
+import type { Command, Context } from './command.ts'
+import { deedCommands } from './deed-commands.ts'
 import * as deeds from './deeds.ts'
 import { keymap, keySections } from './keys/keymap.ts'
 import { drawable } from './model/untrusted.ts'
@@ -8,45 +10,11 @@ import { sortOf } from './panels/arrange.ts'
 import { panels } from './panels/index.ts'
 import { listOf, panelOf, selectedRow, viewOf } from './panels/shown.ts'
 import { idsOf } from './store/selectors.ts'
-import type { Confirm, Dialog, State } from './store/state.ts'
+import type { Dialog, State } from './store/state.ts'
 import type { Store } from './store/store.ts'
 import * as update from './store/updates.ts'
 
-/** What a deed may use besides the store: the outside world, given by top.tsx. */
-export type Context = {
-  readonly store: Store
-  /** Ends the monitor with this exit code; `leave`: pauses of ours stay as they are, instead of being resumed. */
-  readonly quit: (code: number, leave?: boolean) => void
-  readonly suspend: () => void
-  readonly redraw: () => void
-  /** Puts raw text into the clipboard of the user's own terminal. */
-  readonly copy: (text: string) => void
-  /** Samples are wanted now: the view has changed. */
-  readonly poke: () => void
-  /** Does what was confirmed. */
-  readonly begin: (confirm: Pick<Confirm, 'action' | 'targets' | 'seconds'>) => void
-  /** Stops a queue of deeds; false when none runs. */
-  readonly stopQueue: () => boolean
-  /** Something of ours would be left behind: a pause, a queue. */
-  readonly unfinished: () => boolean
-  /** Watches another cluster of the configuration file. */
-  readonly switchCluster: (name: string) => void
-  /** Why the audit trail can't be written; null: it can. */
-  readonly trailTrouble: () => string | null
-}
-
-export type Command = {
-  readonly id: string
-  /** For the function bar. */
-  readonly label: string
-  /** One sentence for help and docs/KEYS.md. */
-  readonly help: string
-  /** False: the list in focus has nothing of the kind, and the bar leaves it out. */
-  readonly shown?: (state: State) => boolean
-  /** True, or why it can't be done now. */
-  readonly enabled?: (state: State) => true | string
-  readonly run: (context: Context) => void
-}
+export type { Command, Context } from './command.ts'
 
 export const commands: readonly Command[] = [
   { id: 'help', label: 'Help', help: 'Shows all keys.', run: ({ store }) => update.setDialog(store, { kind: 'help', top: 0 }) },
@@ -273,54 +241,7 @@ export const commands: readonly Command[] = [
     help: 'Lists all commands; type to narrow, Enter runs one.',
     run: context => openMenu(context, 'palette'),
   },
-  {
-    id: 'act',
-    label: 'Act',
-    help: 'Lists all that can be done to the row or tags, or why not.',
-    enabled: state => {
-      const subject = deeds.subjectOf(state)
-      if (!subject) return 'there is no row'
-      return deeds.offers(subject, state).length > 0 || `there is nothing to be done to a row of ${listOf(state).title}`
-    },
-    run: ({ store }) => {
-      const subject = deeds.subjectOf(store.getState())
-      if (subject) update.setDialog(store, { kind: 'menu', menu: 'act', index: 0, typed: '', subject })
-    },
-  },
-  deed('cancel', 'Cancel', "Cancels the query, or each tagged one's."),
-  deed('terminate', 'Terminate', 'Ends what the row is.'),
-  deed('pause', 'Pause', 'Pauses database, replay or job.'),
-  deed('resume', 'Resume', 'Resumes database, replay or job.'),
-  deed('reload', 'Reload', 'Makes PgBouncer read its configuration again.'),
-  deed('reconnect', 'Reconnect', "Replaces the database's server connections."),
-  deed('disable', 'Disable', 'Refuses new clients of the database.'),
-  deed('enable', 'Enable', 'Lets new clients of the database in again.'),
-  deed('compress', 'Compress', 'Compresses the chunk, or the tagged ones one by one.'),
-  deed('decompress', 'Decompress', 'Decompresses the chunk, or the tagged ones in turn.'),
-  deed('commitPrepared', 'Commit prepared', 'Commits the prepared transaction that holds others up.'),
-  deed('rollbackPrepared', 'Rollback prepared', 'Rolls the prepared transaction back that holds others up.'),
-  deed('dropSlot', 'Drop slot', 'Drops the inactive replication slot.'),
-  deed('runJob', 'Run job', 'Runs the job once, now.'),
-  deed('pauseAll', 'Pause all', 'Pauses all databases of the PgBouncer.'),
-  deed('resumeAll', 'Resume all', 'Ends a pause of the whole PgBouncer.'),
-  {
-    id: 'terminateAwaited',
-    label: 'Terminate waited-for',
-    help: 'Terminates the sessions that our pending PAUSE waits for.',
-    enabled: deeds.ableToTerminateAwaited,
-    run: deeds.askToTerminateAwaited,
-  },
-  { id: 'yes', label: 'Yes', help: 'Does it, where no name must be typed.', run: deeds.yes },
-  { id: 'notEnter', label: 'Nothing', help: 'Enter confirms nothing.', run: deeds.enter },
-  { id: 'questionDown', label: 'Down', help: 'Scrolls the question down.', run: context => deeds.scroll(context, 1) },
-  { id: 'questionUp', label: 'Up', help: 'Scrolls the question up.', run: context => deeds.scroll(context, -1) },
-  {
-    id: 'questionPageDown',
-    label: 'Page down',
-    help: 'Scrolls the question a page down.',
-    run: context => deeds.scroll(context, 10),
-  },
-  { id: 'questionPageUp', label: 'Page up', help: 'Scrolls the question a page up.', run: context => deeds.scroll(context, -10) },
+  ...deedCommands,
   { id: 'closeDialog', label: 'Close', help: 'Closes the dialog.', run: ({ store }) => update.setDialog(store, null) },
   { id: 'dialogDown', label: 'Down', help: 'Moves down in the dialog.', run: ({ store }) => moveDialog(store, 1) },
   { id: 'dialogUp', label: 'Up', help: 'Moves up in the dialog.', run: ({ store }) => moveDialog(store, -1) },
@@ -341,12 +262,6 @@ export const commands: readonly Command[] = [
   { id: 'acceptPrompt', label: 'OK', help: 'Takes the text of the prompt.', run: ({ store }) => update.setPrompt(store, null) },
   { id: 'findNext', label: 'Next', help: 'Goes to the next row that matches.', run: context => go.findFrom(context, 1) },
 ]
-
-/** A command that asks before it does something to the row: what exactly, the list says. */
-function deed(id: string, label: string, help: string): Command {
-  const shown = (state: State) => deeds.actionOf(id, listOf(state)) !== undefined
-  return { id, label, help, shown, enabled: state => deeds.able(id, state), run: context => deeds.askFor(context, id) }
-}
 
 /** Ends the monitor, or asks first what is to become of what it has begun. */
 function leave({ store, quit, unfinished }: Context, code: number): void {
