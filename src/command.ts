@@ -22,6 +22,8 @@ export type Context = {
   readonly unfinished: () => boolean
   /** Watches another cluster of the configuration file. */
   readonly switchCluster: (name: string) => void
+  /** Runs the last one given once no more was given for a while. */
+  readonly settled: (then: () => void) => void
   /** Why the audit trail can't be written; null: it can. */
   readonly trailTrouble: () => string | null
 }

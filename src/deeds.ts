@@ -19,6 +19,8 @@ export type Acting = {
   /** Why the audit trail can't be written; null: it can. */
   readonly trailTrouble: () => string | null
   readonly poke: () => void
+  /** Runs the last one given once no more was given for a while: a name is done when nobody goes on typing. */
+  readonly settled: (then: () => void) => void
 }
 
 /** The tagged rows of the list, wherever the filter hides some of them; without tags the row under the cursor. Null in an empty list. */
@@ -53,7 +55,7 @@ export function judge(action: AnyAction, subject: Subject, state: State): Judged
   for (const row of subject.rows) {
     const target = action.freeze(row, state)
     const stands = isWhyNot(target) ? target : whyNotNow(action, target, state)
-    const grave = !isWhyNot(target) && !stands && several && action.words(target) !== null
+    const grave = !isWhyNot(target) && !stands && several && action.words(target, state) !== null
     if (!isWhyNot(target) && !stands && !grave) targets.push(target)
     else {
       const why = stands ?? whyNot('it must be confirmed by itself')
@@ -185,9 +187,18 @@ export function asked(state: State): Asked | null {
     action,
     question: action.ask(targets, live),
     sql: targets.flatMap(action.sql),
-    words: action.words(targets[0] as Frozen),
+    words: wordsOf(action, confirm, live),
     gone: targets.filter(target => action.gone(target, live, at)).length,
   }
+}
+
+const wordsOf = (action: AnyAction, { targets }: Confirm, live: State) => action.words(targets[0] as Frozen, live)
+
+/** The question that is open is answered by typing a name. */
+export function takesName(state: State): boolean {
+  const { dialog } = state.view
+  const action = dialog?.kind === 'confirm' ? actionById(dialog.action) : undefined
+  return dialog?.kind === 'confirm' && action !== undefined && wordsOf(action, dialog, state) !== null
 }
 
 const note = (store: Store, text: string) => update.changeConfirm(store, { note: text })
@@ -231,7 +242,12 @@ export function typeInto(acting: Acting, edited: (text: string) => string): void
   const typed = edited(confirm.typed)
   if (typed === confirm.typed) return
   update.changeConfirm(store, { typed, note: null })
-  if (words.includes(typed)) confirmed(acting, now)
+  acting.settled(() => {
+    // The name may be the beginning of what was meant, and the keys after it would be keys of the pane behind.
+    const still = asked(store.getState())
+    if (still?.confirm.typed === typed && still.confirm.at === confirm.at && still.words?.includes(typed))
+      confirmed(acting, still)
+  })
 }
 
 function confirmed(acting: Acting, now: Asked): void {

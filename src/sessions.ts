@@ -64,7 +64,7 @@ export function ownPids(state: State, serverId: string): ReadonlySet<number> {
 }
 
 /** Finds the pooler and the client behind a backend of a server, from what the PgBouncers said last. */
-export function behindOn(state: State, serverId: string): ReturnType<typeof behindBackends> {
+export const behindOn = perPicture((state, serverId): ReturnType<typeof behindBackends> => {
   const { servers } = picture(state)
   const known = idsOf(state, 'postgres').map(id => servers[id]!)
   const poolers = idsOf(state, 'pgbouncer').map((id): PoolerEnds => {
@@ -80,7 +80,7 @@ export function behindOn(state: State, serverId: string): ReturnType<typeof behi
     }
   })
   return behindBackends(serverId, known, poolers)
-}
+})
 
 /** A server connection that a PAUSE has to wait for, with the client that has it and, where its server is watched, the session behind it. */
 export type Awaited = {
@@ -98,11 +98,18 @@ export function awaitedBy(state: State, pooler: string, database: Untrusted | nu
   const opened = poolServerRows(known).filter(
     row => (database === null || row.database === database) && (row.client !== null || is(row.state, 'active')),
   )
+  // By the connection as SHOW SERVERS names it: several servers may stand behind one pooler, with the same pids.
+  const behind = new Map<Untrusted, Session>()
   const pids = new Set(opened.map(row => row.remote_pid))
-  const behind = idsOf(state, 'postgres')
-    .flatMap(id => sessionsOf(state, id))
-    .filter(session => session.pooler === pooler && pids.has(session.pid))
-  return opened.map(({ remote_pid: pid, database, client }) => ({
+  for (const id of idsOf(state, 'postgres')) {
+    const behindOf = behindOn(state, id)
+    for (const session of sessionsOf(state, id)) {
+      if (session.pooler !== pooler || !pids.has(session.pid)) continue
+      const ptr = behindOf(session)?.ptr
+      if (ptr) behind.set(ptr, session)
+    }
+  }
+  return opened.map(({ remote_pid: pid, ptr, database, client }) => ({
     pid,
     database,
     client: client
@@ -110,6 +117,6 @@ export function awaitedBy(state: State, pooler: string, database: Untrusted | nu
           .filter(Boolean)
           .join('@')
       : '',
-    session: behind.find(session => session.pid === pid) ?? null,
+    session: (ptr && behind.get(ptr)) || null,
   }))
 }

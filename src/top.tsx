@@ -94,6 +94,8 @@ const restore = '\u001b[?2004l\u001b[?1049l\u001b[?25h\u001b[0m'
 const take = '\u001b[?1049h\u001b[?25l'
 /** A terminal that marks what is pasted: text from the clipboard must never be taken for keys that do something. */
 const pastes = { marked: '\u001b[?2004h', plain: '\u001b[?2004l' }
+/** A name that must be typed is done when nothing more is typed for so long. Milliseconds. */
+const settlingMs = 600
 /** What ending a pause of ours may take when pgvigil ends. Milliseconds. */
 const lettingGoMs = 900
 /** Cursor to the upper left corner, then everything cleared. */
@@ -146,12 +148,27 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     resolve(code)
   }
 
+  let settling: NodeJS.Timeout | undefined
+  const settled = (then: () => void) => {
+    clearTimeout(settling)
+    settling = setTimeout(() => {
+      if (ended) return
+      then()
+      screen.draw()
+    }, settlingMs)
+  }
+
+  let switching = false
   /** Watches another cluster in place of this one. Where that can't be, this one is still there. */
   async function switchCluster(name: string): Promise<void> {
     const { store } = current
-    if (away) return
-    if (current.actor.unfinished())
-      return update.say(store, 'a pause or a queue of pgvigil is not finished here: end it first', 'warning')
+    if (away || switching) return
+    const unfinished = () => {
+      if (!current.actor.unfinished()) return false
+      update.say(store, 'a pause or a queue of pgvigil is not finished here: end it first', 'warning')
+      return true
+    }
+    if (unfinished()) return
     const config = start.configOf(name)
     if ('error' in config) return update.say(store, drawable(config.error), 'warning')
     const { panel } = store.getState().view
@@ -162,10 +179,14 @@ function openScreen({ first, start, told, resolve }: Parts): void {
       })
       return answer
     }
-    const next = await openCluster({ ...config, clusters: start.clusters }, panel, start.asking, ask)
+    switching = true
+    const next = await openCluster({ ...config, clusters: start.clusters }, panel, start.asking, ask).finally(() => {
+      switching = false
+    })
     if (ended) return
     if (next === null) return update.say(store, 'no password, no cluster', 'warning')
     if (!('store' in next)) return update.say(store, next.join('; ').replaceAll('pgvigil: ', ''), 'warning')
+    if (unfinished()) return next.poller.stop()
     current.poller.stop()
     current = next
     context = contextOf(current)
@@ -217,6 +238,9 @@ function openScreen({ first, start, told, resolve }: Parts): void {
    */
   async function suspend(): Promise<void> {
     if (ended || away) return
+    const { store } = current
+    if (store.getState().pauses.some(({ by }) => by === 'PAUSE'))
+      return update.say(store, 'not now: what pgvigil has paused is resumed in time only while it runs', 'warning')
     await handOver(async () => {
       // Without a listener the signal does what it is for.
       process.off('SIGTSTP', suspend)
@@ -249,10 +273,14 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     copy: text => stdout.write(`\u001b]52;c;${Buffer.from(text).toString('base64')}\u0007`),
     redraw: repaint,
     suspend,
-    begin: actor.begin,
+    begin: confirm => {
+      if (switching) update.say(store, 'nothing was done: another cluster is just being opened', 'warning')
+      else actor.begin(confirm)
+    },
     stopQueue: actor.stopQueue,
     unfinished: actor.unfinished,
     trailTrouble,
+    settled,
     switchCluster: name => void switchCluster(name),
   })
   let context = contextOf(current)
@@ -300,7 +328,7 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     const { store } = current
     update.setNow(store, Date.now(), meter())
     followSelected(store)
-    if (!neverLive(store.getState())) return
+    if (current !== first || !neverLive(store.getState())) return
     void end(1, { words: refusals(store.getState()) })
   }, 1000)
 }

@@ -64,7 +64,7 @@ export type Action<Row = Readonly<Record<string, unknown>>, T extends Frozen = F
   /** What of the target itself stands in the way; null: nothing. Read-only mode and servers that don't answer are perform's affair. */
   readonly guard: (target: T, state: State) => WhyNot | null
   /** Grave: one of these words must be typed (the first is asked for). Null: `y` is enough. */
-  readonly words: (target: T) => readonly string[] | null
+  readonly words: (target: T, state: State) => readonly string[] | null
   /** A number field: what stands in it first, and a bound it must stay below (null: none). */
   readonly secondsField?: (
     target: T,

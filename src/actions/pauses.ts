@@ -62,9 +62,12 @@ export function createPauses(store: Store, timeIsUp: (target: PoolTarget, pause:
   async function start(target: PoolTarget, seconds: number, hands: Hands): Promise<Report> {
     const session = await hands.open()
     try {
-      if (target.database !== null && !(await databaseNow(session, target))) {
+      const row = target.database === null ? null : await databaseNow(session, target)
+      const theirs = row ? row.paused === '1' : row === null && (await allPausedNow(session, store.getState(), target.server))
+      if (row === undefined || theirs) {
         session.close()
-        return notThere
+        // A pause of somebody else's is not ours to end when a time is up.
+        return theirs ? { outcome: 'refused', say: 'nothing was done: somebody else has paused it already' } : notThere
       }
     } catch (error) {
       session.close()
@@ -167,6 +170,9 @@ type Says = {
   readonly flows: boolean
 }
 
+/** A database of `*` without clients is not listed, and stays paused all the same: then nobody knows. */
+const pausedIn = (row: { readonly paused: number | null } | undefined) => (row ? isOn(row.paused) : null)
+
 /** What samples younger than the PAUSE tell of it. */
 function pausedSays(state: State, { server, database }: PoolTarget, since: number): Says {
   const readings = state.servers[server]?.readings ?? {}
@@ -193,7 +199,7 @@ function pausedSays(state: State, { server, database }: PoolTarget, since: numbe
         : is(stateRows.find(row => is(row.key, 'paused'))?.value ?? null, 'yes')
       : databases === null
         ? null
-        : isOn(databases.find(row => row.name === database)?.paused)
+        : pausedIn(databases.find(row => row.name === database))
   const connections = pools?.map(row =>
     [row.sv_active, row.sv_idle, row.sv_used, row.sv_login].reduce<number>((sum, n) => sum + (n ?? 0), 0),
   )

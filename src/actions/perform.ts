@@ -88,8 +88,11 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       tell(await doOne(action, target, { ...hands, tell: report => tell(report, false) }, work.id, why), true)
     }
     try {
-      if (work.queue) for (const [index, target] of targets.entries()) await doItem(target, index)
-      else await Promise.all(targets.map(doItem))
+      if (work.queue) {
+        await turnOf(work.server, async () => {
+          for (const [index, target] of targets.entries()) await doItem(target, index)
+        })
+      } else await Promise.all(targets.map(doItem))
     } finally {
       // A pause keeps its connection for as long as it waits for its answer; pauses.ts closes it.
       if (!action.secondsField) hands.close()
@@ -97,6 +100,19 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       update.changeWork(store, work.id, { endedAt: Date.now() })
       for (const server of new Set(targets.map(target => target.server))) again(server)
     }
+  }
+
+  /** The last queue of each server, so that the next one waits for it. */
+  const turns = new Map<string, Promise<void>>()
+
+  /** Queues of a server go one after the other. */
+  function turnOf(server: string, work: () => Promise<void>): Promise<void> {
+    const mine = (turns.get(server) ?? Promise.resolve()).then(work)
+    turns.set(
+      server,
+      mine.catch(() => {}),
+    )
+    return mine
   }
 
   async function doOne(action: AnyAction, target: Frozen, hands: OwnHands, workId: number, why?: string): Promise<Report> {
@@ -183,15 +199,16 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
   }
 
   function stopQueue(): boolean {
-    const queue = store.getState().works.find(work => work.queue && work.endedAt === null)
-    if (!queue) return false
-    const left = queue.items.some(({ begunAt }) => begunAt === null)
-    if (queue.stopping === 'no' && left) update.changeWork(store, queue.id, { stopping: 'after this' })
-    else {
-      update.changeWork(store, queue.id, { stopping: 'now' })
-      void cancel(queue.id, quickMs)
+    const queues = store.getState().works.filter(work => work.queue && work.endedAt === null)
+    for (const queue of queues) {
+      const left = queue.items.some(({ begunAt }) => begunAt === null)
+      if (queue.stopping === 'no' && left) update.changeWork(store, queue.id, { stopping: 'after this' })
+      else {
+        update.changeWork(store, queue.id, { stopping: 'now' })
+        void cancel(queue.id, quickMs)
+      }
     }
-    return true
+    return queues.length > 0
   }
 
   /** Ends what a deed of ours is doing on its server: a second connection asks for it. */

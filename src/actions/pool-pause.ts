@@ -3,11 +3,12 @@
 import { duration } from '../model/format.ts'
 import { configOf, consoleName, isOn, poolerState } from '../model/pooler.ts'
 import type { PoolPaneRow } from '../model/pools.ts'
+import { withoutPasswords } from '../model/redact.ts'
 import { drawable, is, raw, short, type Untrusted } from '../model/untrusted.ts'
 import type { DeedSession } from '../server/deed.ts'
 import { awaitedBy } from '../sessions.ts'
-import { showDatabases } from '../sql/pgbouncer.ts'
-import { rowsOf } from '../store/selectors.ts'
+import { showClients, showDatabases, showServers } from '../sql/pgbouncer.ts'
+import { idsOf, rowsOf, whyUnknown } from '../store/selectors.ts'
 import type { State } from '../store/state.ts'
 import { type AnyAction, action, type Hands, type PoolTarget, type Question, type Report, type WhyNot, whyNot } from './action.ts'
 import { allPausedNow, consoleCommand, databaseNow, guardConsole } from './console.ts'
@@ -28,7 +29,7 @@ function awaited(target: PoolTarget, state: State): Pick<Question, 'head' | 'hit
       short(client, 40) || '–',
       drawable(session?.state) || '–',
       session ? duration(session.xactAgeSeconds) : '–',
-      drawable(session?.query).trim(),
+      drawable(session?.query ? withoutPasswords(raw(session.query)) : null).trim(),
     ]),
   }
 }
@@ -44,6 +45,7 @@ const queryWaitTimeout = (state: State, server: string) => settingSeconds(state,
 function askPause(target: PoolTarget, state: State): Question {
   const waits = awaited(target, state)
   const open = waits.hit.length
+  const unknown = whyUnknown(state, target.server, showServers) ?? whyUnknown(state, target.server, showClients)
   const limit = queryWaitTimeout(state, target.server)
   const modes = new Set(
     rowsOf(state, target.server, showDatabases)
@@ -55,9 +57,11 @@ function askPause(target: PoolTarget, state: State): Question {
   return {
     ...waits,
     follows: [
-      open === 0
-        ? { text: 'no transaction is open: it takes effect at once', tone: 'ok' }
-        : { text: `${number(open, 'open transaction')} must end first; what begins meanwhile waits`, tone: 'warning' },
+      unknown !== null
+        ? { text: `which transactions are open is not known: ${unknown}`, tone: 'warning' }
+        : open === 0
+          ? { text: 'no transaction is open: it takes effect at once', tone: 'ok' }
+          : { text: `${number(open, 'open transaction')} must end first; what begins meanwhile waits`, tone: 'warning' },
       ...(modes.has('session')
         ? [
             {
@@ -91,7 +95,8 @@ function secondsField(target: PoolTarget, state: State) {
   const first = limit !== null && limit <= 30 ? Math.max(1, Math.floor(limit / 2)) : 30
   return { first, below: limit, why: `query_wait_timeout is ${limit} s: clients would be thrown out` }
 }
-const all = () => ['all']
+/** Where several PgBouncers are watched it takes the name of the one that is meant. */
+const all = ({ server }: PoolTarget, state: State) => [idsOf(state, 'pgbouncer').length > 1 ? `all ${drawable(server)}` : 'all']
 function pause(whole: boolean): AnyAction {
   return action<PoolPaneRow, PoolTarget>({
     ...shared,

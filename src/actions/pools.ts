@@ -13,7 +13,7 @@ import { killClient } from './pool-clients.ts'
 import { pauseActions } from './pool-pause.ts'
 import { clientsOf, databaseRow, number, ofDatabase, pauseWatches, shared } from './pool-target.ts'
 import { reload } from './reload.ts'
-import { typable } from './words.ts'
+import { toType, typable } from './words.ts'
 
 /** A command on a database whose effect SHOW DATABASES or SHOW SERVERS tells afterwards. */
 function plain(spec: {
@@ -117,7 +117,7 @@ const killDatabase = action<PoolPaneRow, PoolTarget>({
   lists: ['pools'],
   freeze: ofDatabase,
   guard: guardConsole,
-  words: target => [typable(target.database) ?? 'KILL'],
+  words: target => [toType(typable(target.database) ?? 'KILL')],
   watches: (target, state) => pauseWatches(state, target.server),
   ask: ([target], state) => ({
     head: ['CLIENT', 'USER', 'DB', 'STATE'],

@@ -11,7 +11,7 @@ import type { Frozen, State } from '../store/state.ts'
 import { type Action, action, type Hands, type Report, type WhyNot, whyNot } from './action.ts'
 import { ourRole, placeOf } from './guards.ts'
 import { freesLines } from './sessions.ts'
-import { typable } from './words.ts'
+import { toType, typable } from './words.ts'
 
 type PreparedTarget = Frozen & {
   readonly gid: Untrusted
@@ -64,7 +64,8 @@ async function run(verb: 'COMMIT' | 'ROLLBACK', target: PreparedTarget, hands: H
   if ((await session.run(preparedNow, values)).rows.length === 0) {
     return { outcome: 'already gone', say: 'already gone: somebody has committed it or rolled it back; nothing was done' }
   }
-  await session.run(statement(verb, target))
+  // Behind a pooler too it must not stand in a transaction, where the server refuses it.
+  await session.runAlone(statement(verb, target))
   const left = (await session.run(preparedNow, values)).rows.length > 0
   return left
     ? { outcome: 'still there', say: 'the server took it, and still lists the transaction' }
@@ -81,7 +82,7 @@ const shared = (verb: 'COMMIT' | 'ROLLBACK'): Omit<Action<LockWait, PreparedTarg
       : null,
   freeze,
   guard,
-  words: target => [typable(target.gid) ?? verb],
+  words: target => [toType(typable(target.gid) ?? verb)],
   watches: ({ server }) => [{ server, query: locks }],
   ask: ([target], state) => ({
     head: ['GID', 'DB', 'OWNER', 'PREPARED', 'FOR'],

@@ -11,7 +11,7 @@ import type { Frozen, State } from '../store/state.ts'
 import { action, type Hands, type Line, type Report, type WhyNot, whyNot } from './action.ts'
 import { ourRole, placeOf } from './guards.ts'
 import { type Statement, written } from './statement.ts'
-import { typable } from './words.ts'
+import { toType, typable } from './words.ts'
 
 type ReplayTarget = Frozen & { readonly lag: string; readonly application_name: Untrusted | null }
 
@@ -184,7 +184,7 @@ const dropSlotAction = action<SlotListRow, SlotTarget>({
   right: slotRight,
   freeze: freezeSlot,
   guard: guardSlot,
-  words: target => [typable(target.slot_name) ?? 'DROP'],
+  words: target => [toType(typable(target.slot_name) ?? 'DROP')],
   watches: ({ server }) => [senders, slots].map(query => ({ server, query })),
   ask: ([target], state) => ({
     head: ['SLOT', 'TYPE', 'STATUS', 'HOLDS', 'INACTIVE FOR'],

@@ -8,18 +8,18 @@ import { withoutPasswords } from '../model/redact.ts'
 import type { ReplicationRow } from '../model/replication.ts'
 import { drawable, is, raw, short, type Untrusted } from '../model/untrusted.ts'
 import { ServerError, type WireRow } from '../server/deed.ts'
-import { behindOn, namesOf, ownPids, sessionsOf, waitsOf } from '../sessions.ts'
+import { behindOn, namesOf, ownPids, waitsOf } from '../sessions.ts'
 import { activity } from '../sql/activity.ts'
 import { backendNow, cancelBackend, terminateBackend } from '../sql/deeds.ts'
 import { locks } from '../sql/locks.ts'
 import { showClients, showServers } from '../sql/pgbouncer.ts'
 import { names } from '../sql/server.ts'
-import { idsOf } from '../store/selectors.ts'
+import { idsOf, whyUnknown } from '../store/selectors.ts'
 import type { Frozen, State } from '../store/state.ts'
 import { action, type Hands, type Line, type Question, type Report, type WhyNot, whyNot } from './action.ts'
 import { ourRole, placeOf } from './guards.ts'
 import { type Statement, written } from './statement.ts'
-import { typable } from './words.ts'
+import { toType, typable } from './words.ts'
 
 export type SessionTarget = Frozen & {
   readonly pid: number
@@ -64,11 +64,7 @@ function ofSession(row: Session, state: State): SessionTarget {
 
 function ofWait(row: LockWait, state: State): SessionTarget | WhyNot {
   if (row.pid === 0) return whyNot('a prepared transaction has no session: F9 offers COMMIT PREPARED and ROLLBACK PREPARED')
-  // The same session as Activity tells it, where it does: there it has its pooler and its transaction id.
-  const same = sessionsOf(state, row.server).find(
-    ({ pid, backend_start }) => pid === row.pid && backend_start !== null && backend_start === row.backend_start,
-  )
-  if (same) return { ...ofSession(same, state), query: row.query, query_start: row.query_start, state: row.state }
+  if (row.backend_start === null && !row.restricted) return whyNot('it has ended meanwhile')
   const behind = behindOn(state, row.server)(row)
   const { pid, backend_start, query_start, backend_type, leader_pid, usesysid, usename, datname, application_name, query } = row
   return {
@@ -86,7 +82,7 @@ function ofWait(row: LockWait, state: State): SessionTarget | WhyNot {
       pooledLinked: behind?.linked ?? null,
     }),
     pooler: behind?.pooler ?? null,
-    hasWritten: false,
+    hasWritten: row.backend_xid !== null,
     own: ownPids(state, row.server).has(pid),
     standby: null,
   }
@@ -199,10 +195,10 @@ function guardCancel(target: SessionTarget, state: State): WhyNot | null {
 
 /** Grave for what comes back by itself, or what others depend on. */
 function gravity(target: SessionTarget): readonly string[] | null {
-  const pid = String(target.pid)
+  const pid = toType(String(target.pid))
   if (isWalsender(target)) {
     const name = typable(target.application_name)
-    return name === null ? [pid] : [name, pid]
+    return name === null ? [pid] : [toType(name), pid]
   }
   return preventsWraparound(target) || !(isClient(target) || isAutovacuum(target)) ? [pid] : null
 }
@@ -238,6 +234,8 @@ export function freesLines(
   server: string,
   state: State,
 ): readonly Line[] {
+  const unknown = whyUnknown(state, server, locks)
+  if (unknown !== null) return [{ text: `whom it frees is not known: ${unknown}`, tone: 'warning' }]
   const freed = freedBy(endings, waitsOf(state, server))
   if (freed.heldUp === 0) return [{ text: 'nobody waits for it', tone: 'dim' }]
   const longest = freed.longestWaitSeconds === null ? '' : `, the oldest has waited ${duration(freed.longestWaitSeconds)}`

@@ -1,7 +1,7 @@
 // From a key to a command: by what is open now. Keys that arrive together come here one by one.
 
 import { type Context, perform } from '../commands.ts'
-import { asked, typeInto } from '../deeds.ts'
+import { takesName, typeInto } from '../deeds.ts'
 import { promptChanged } from '../navigate.ts'
 import type { State } from '../store/state.ts'
 import { setDialog } from '../store/updates.ts'
@@ -16,7 +16,7 @@ export function scopeOf(state: State): Scope {
     case 'quit':
       return { kind: dialog.kind }
     case 'confirm':
-      return { kind: asked(state)?.words ? 'name' : 'question' }
+      return { kind: takesName(state) ? 'name' : 'question' }
     case 'help':
     case 'servers':
       return { kind: 'dialog' }

@@ -21,7 +21,13 @@ export type PooledClient = {
 }
 
 /** A backend's pooler and the client linked to it now. `client` null with `linked` false: nobody; with `linked` null: somebody, or not known. */
-export type Behind = { readonly pooler: string; readonly client: PooledClient | null; readonly linked: boolean | null }
+export type Behind = {
+  readonly pooler: string
+  /** Of the server connection in SHOW SERVERS. */
+  readonly ptr: Untrusted | null
+  readonly client: PooledClient | null
+  readonly linked: boolean | null
+}
 
 /** What of a backend tells whose it is. */
 export type Backend = { readonly pid: number; readonly client_addr: Untrusted | null; readonly client_port: number | null }
@@ -57,7 +63,7 @@ export function behindBackends(
   return backend => {
     if (!here) return null
     const found = byPid.get(backend.pid)?.find(({ pooler, server }) => belongs(backend, server, pooler, here, known))
-    return found ? { pooler: found.pooler.id, ...linkOf(found, clients.get(found.pooler)!) } : null
+    return found ? { pooler: found.pooler.id, ptr: found.server.ptr, ...linkOf(found, clients.get(found.pooler)!) } : null
   }
 }
 

@@ -92,6 +92,8 @@ export type LockWait = LockObject & {
   readonly xactAgeSeconds: number | null
   readonly queryAgeSeconds: number | null
   readonly stateAgeSeconds: number | null
+  /** Null: it has written nothing yet. */
+  readonly backend_xid: bigint | null
   readonly query: Untrusted | null
   /** Our role may not see its state and query. */
   readonly restricted: boolean
@@ -334,6 +336,7 @@ function wait(
     xactAgeSeconds: seconds(row?.xact_age_seconds ?? null),
     queryAgeSeconds: seconds(row?.query_age_seconds ?? null),
     stateAgeSeconds: seconds(row?.state_age_seconds ?? null),
+    backend_xid: session?.backend_xid ?? null,
     query: session?.query ?? null,
     restricted: session !== null && session.backend_type === null,
   }

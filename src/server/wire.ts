@@ -127,10 +127,13 @@ export function isRefusal(error: unknown): boolean {
 async function sendApart(client: Client, text: string, values: readonly (string | number)[], apart: readonly string[]) {
   await send(client, apart.join('; '), [])
   try {
-    return await send(client, text, values)
-  } finally {
+    const rows = await send(client, text, values)
+    await client.query('COMMIT')
+    return rows
+  } catch (error) {
     // When the connection is lost this fails too, and what it was lost by is what counts.
-    await client.query('COMMIT').catch(() => {})
+    await client.query('ROLLBACK').catch(() => {})
+    throw error
   }
 }
 

@@ -39,6 +39,7 @@ const columns = {
   xact_age_seconds: 'num',
   query_age_seconds: 'num',
   state_age_seconds: 'num',
+  backend_xid: 'big',
   query: 'utf8',
   gid: 'text',
 } as const
@@ -57,7 +58,7 @@ const object = `locktype, coalesce(database, 0), coalesce(relation, 0), coalesce
 const text = (waitstart: string) => `
 WITH activity AS MATERIALIZED (
   SELECT pid, leader_pid, backend_type, backend_start, datid, usesysid, application_name, client_addr, client_port, state,
-         wait_event_type, wait_event, xact_start, query_start, state_change, query
+         wait_event_type, wait_event, xact_start, query_start, state_change, backend_xid, query
     FROM pg_stat_get_activity(NULL)
 ), locks AS MATERIALIZED (
   SELECT locktype, database, relation, page, tuple, virtualxid, transactionid::text::int8 AS xid, classid, objid, objsubid,
@@ -96,7 +97,7 @@ WITH activity AS MATERIALIZED (
   SELECT 'session' AS kind, a.pid, w.blocked_by, u.locktype, u.mode, u.database, u.relation, u.page, u.tuple, u.virtualxid, u.xid,
          u.classid, u.objid, u.objsubid, u.waitstart, r.database AS row_database, r.relation AS row_relation,
          a.leader_pid, a.backend_type, a.backend_start, a.datid, a.usesysid, a.application_name, a.client_addr, a.client_port, a.state,
-         a.wait_event_type, a.wait_event, a.xact_start, a.query_start, a.state_change, a.query, NULL::text AS gid
+         a.wait_event_type, a.wait_event, a.xact_start, a.query_start, a.state_change, a.backend_xid, a.query, NULL::text AS gid
     FROM (SELECT pid FROM waiting UNION SELECT pid FROM blockers UNION SELECT pid FROM held WHERE (SELECT waits FROM replay)) s
     JOIN activity a USING (pid)
     LEFT JOIN waiting w USING (pid)
@@ -106,7 +107,7 @@ WITH activity AS MATERIALIZED (
   SELECT 'held', coalesce(h.pid, 0), NULL, h.locktype, h.mode, h.database, h.relation, h.page, h.tuple, h.virtualxid, h.xid,
          h.classid, h.objid, h.objsubid, NULL, NULL, NULL,
          NULL, NULL, NULL, p.dbid, p.ownerid, NULL, NULL, NULL, NULL,
-         NULL, NULL, p.prepared, NULL, NULL, NULL, p.gid
+         NULL, NULL, p.prepared, NULL, NULL, NULL, NULL, p.gid
     FROM held h LEFT JOIN prepared p ON h.pid IS NULL AND p.virtualtransaction = h.virtualtransaction
 ), here AS MATERIALIZED (
   SELECT a.datid AS database,
@@ -125,7 +126,7 @@ SELECT kind, pid, blocked_by, locktype, mode, s.database::int8 AS lock_database,
        extract(epoch FROM clock_timestamp() - xact_start)::float8 AS xact_age_seconds,
        extract(epoch FROM clock_timestamp() - query_start)::float8 AS query_age_seconds,
        extract(epoch FROM clock_timestamp() - state_change)::float8 AS state_age_seconds,
-       substring(textsend(query) FROM 1 FOR $1::int) AS query, gid
+       backend_xid::text::int8 AS backend_xid, substring(textsend(query) FROM 1 FOR $1::int) AS query, gid
   FROM shown s, here`
 
 /**

@@ -1,5 +1,6 @@
 // Questions to the state that several readers ask. Pure.
 
+import { ageMs } from '../model/format.ts'
 import type { Query, RowOf } from '../sql/query.ts'
 import type { Link, Reading, Sample, ServerState, State } from './state.ts'
 
@@ -46,6 +47,25 @@ export function read<Q extends Query>(state: State, serverId: string, query: Q):
     return { kind: 'stale', sample, previous, since: sample.at, why: 'this pane was not shown when the picture was held' }
   }
   return { kind: 'fresh', sample, previous }
+}
+
+/**
+ * Why the rows of a query are no word on this moment; null: they are. Rows of what nobody asked for lately are as old as that. Drawable.
+ */
+export function whyUnknown(state: State, serverId: string, query: Query): string | null {
+  const reading = read(state, serverId, query)
+  switch (reading.kind) {
+    case 'unavailable':
+      return reading.reason
+    case 'failed':
+      return reading.error
+    case 'waiting':
+      return 'not read yet'
+    case 'stale':
+      return `not read for ${ageMs(picture(state).now - reading.since)}: ${reading.why}`
+    case 'fresh':
+      return picture(state).now - reading.sample.at > paceMs(query, state.settings.intervalMs) ? 'not read yet' : null
+  }
 }
 
 /** How old a query's newest rows may be while it is asked all the time. */

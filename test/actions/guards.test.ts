@@ -268,7 +268,9 @@ describe('each guard', () => {
     const unknown = without(primary, activity, {})
     expect([of(unknown, 7302), of(unknown, 7302, 'cancel')]).toEqual([null, null])
     expect(of(also(unknown, none), 7302)).toMatch(/^no right: GRANT pg_signal_backend/)
-    expect(of(also(unknown, rows(primary, locks, { pid: 7302 }, { backend_start: null })), 7302)).toMatch(/^restricted/)
+    expect(of(also(unknown, rows(primary, locks, { pid: 7302 }, { backend_start: null, backend_type: null })), 7302)).toMatch(
+      /^restricted/,
+    )
     expect(of(also(unknown, rows(primary, pulse, {}, { own_pid: 7302 })), 7302)).toBe("it is one of pgvigil's own sessions")
   })
 })
@@ -329,6 +331,7 @@ beforeEach(() => {
     stopQueue: () => false,
     unfinished: () => false,
     trailTrouble: () => null,
+    settled: then => then(),
     switchCluster: never,
   }
 })
@@ -510,7 +513,7 @@ describe('several rows', () => {
   test('which are grave: walsenders, background workers, autovacuum against wraparound; the others are not', () => {
     const words = (change: Change) => {
       const target = actionById('terminate')!.freeze(subjectFor(change(cluster()), 'terminate').rows[0]!, change(cluster()))
-      return isWhyNot(target) ? target.why : actionById('terminate')!.words(target)
+      return isWhyNot(target) ? target.why : actionById('terminate')!.words(target, change(cluster()))
     }
     const worker = { backend_type: 'autovacuum worker' }
     expect([

@@ -40,6 +40,8 @@ let begun: Begun[]
 let told: string[]
 let trail: string | null
 let context: Context
+/** What waits for nobody to type any more. */
+let settling: (() => void) | null
 
 beforeEach(() => open(cluster()))
 
@@ -48,6 +50,7 @@ function open(state: State) {
   begun = []
   told = []
   trail = null
+  settling = null
   store = createAppStore(state)
   context = {
     store,
@@ -63,6 +66,9 @@ function open(state: State) {
       return pauses.length > 0 || works.some(({ queue, endedAt }) => queue && endedAt === null)
     },
     trailTrouble: () => trail,
+    settled: then => {
+      settling = then
+    },
     switchCluster: () => {},
   }
 }
@@ -73,6 +79,12 @@ function press(...keys: readonly (string | Key)[]) {
     dispatch(context, typeof key === 'string' ? { name: key, ...([...key].length === 1 ? { text: key } : {}) } : key)
     keysAreThrough(store)
   }
+}
+
+/** Nobody types any more. */
+function rest() {
+  settling?.()
+  settling = null
 }
 
 /** Bytes that come together, as the terminal's reader takes them. */
@@ -272,6 +284,7 @@ describe('what never confirms', () => {
     chunk('Kshop')
     expect([begun, question().typed]).toEqual([[], ''])
     press(...'shop')
+    rest()
     expect(begun).toHaveLength(1)
   })
 
@@ -324,7 +337,12 @@ describe('what confirms', () => {
     press('C-u', ...typed(word!.slice(0, -1)), 'x', 'Backspace')
     expect(begun).toEqual([])
     const { targets } = question()
-    press(word!.at(-1)!)
+    press(word!.at(-1)!, 'k', 'y')
+    rest()
+    expect([begun, question().typed], 'the name is only the beginning of what is typed').toEqual([[], `${word}ky`])
+    press('Backspace', 'Backspace')
+    expect(begun, 'not before nobody types any more').toEqual([])
+    rest()
     expect(begun).toMatchObject([{ action: id, targets }])
     noQuestion()
   })
@@ -345,17 +363,18 @@ describe('what confirms', () => {
     for (const name of ['', ' shop', 'sh\u001bop', 'two  blanks', 'a\u202eb', 'x'.repeat(64), 'e\u0301'.repeat(3)]) {
       const slot = rows(primary, slots, { slot_name: 'old_replica' }, { slot_name: untrusted(name) })
       const target = { ...frozenSlot(slot), slot_name: untrusted(name) }
-      expect(actionById('dropSlot')!.words(target as never), JSON.stringify(name)).toEqual(['DROP'])
+      expect(actionById('dropSlot')!.words(target as never, cluster()), JSON.stringify(name)).toEqual(['DROP'])
     }
-    expect(actionById('dropSlot')!.words({ ...frozenSlot(state => state), slot_name: untrusted('tëst 漢') } as never)).toEqual([
-      'tëst 漢',
-    ])
+    expect(
+      actionById('dropSlot')!.words({ ...frozenSlot(state => state), slot_name: untrusted('tëst 漢') } as never, cluster()),
+    ).toEqual(['tëst 漢'])
   })
 
   test('a walsender by its application_name or its pid', () => {
     for (const word of ['pg2', '6001']) {
       ask('terminateWalsender')
       press(...word)
+      rest()
       expect(begun, word).toHaveLength(1)
     }
   })
@@ -370,6 +389,7 @@ describe('what confirms', () => {
       },
     })
     press('m', 'y', 'Space', 'é', 'Space', '漢')
+    rest()
     expect(begun).toHaveLength(1)
   })
 })
@@ -450,6 +470,7 @@ describe('to whom it holds', () => {
     ask('dropSlot')
     change(also(without(primary, slots, { slot_name: 'old_replica' }), later(1000)))
     press(...'old_replica')
+    rest()
     expect([begun, question().note, asked(now())!.gone]).toEqual([[], 'already gone: there is nothing left to do it to', 1])
   })
 
@@ -671,14 +692,17 @@ describe('the number field of a PAUSE', () => {
     press('C-u', '4', '5', ...'al')
     expect([seconds(), question().typed]).toEqual(['45', 'al'])
     press('l')
+    rest()
     expect(begun).toMatchObject([{ action: 'pauseAll', seconds: '45' }])
   })
 
   test('of everything: the word does not help over a bad number', () => {
     ask('pauseAll')
     press('C-u', ...'all')
+    rest()
     expect([begun, question().note]).toEqual([[], 'how many seconds may it last?'])
     press('C-u', '5', ...'all')
+    rest()
     expect(begun).toMatchObject([{ seconds: '5' }])
   })
 

@@ -69,6 +69,7 @@ beforeEach(() => {
     stopQueue: () => false,
     unfinished: () => false,
     trailTrouble: () => null,
+    settled: then => then(),
     switchCluster: name => told.push(`cluster ${name}`),
   }
   for (const server of ['a', 'b']) {

@@ -30,7 +30,7 @@ function backend(pid: number, port: number | null, addr: string | null = '127.0.
   return { pid, client_port: port, client_addr: addr === null ? null : untrusted(addr) }
 }
 
-const linked = { pooler: 'pgb', linked: true, client: { addr: '10.0.0.7', port: 51000, application_name: 'web-1' } }
+const linked = { pooler: 'pgb', ptr: 's1', linked: true, client: { addr: '10.0.0.7', port: 51000, application_name: 'web-1' } }
 
 test('over TCP: the pid and the port that both ends see', () => {
   const of = behindBackends('primary', [primary], [pooler([tcp])])
@@ -84,11 +84,11 @@ test('two poolers are not mixed: a ptr means something in its own process alone'
 test('unlinked is what PgBouncer says, not what we could not find out', () => {
   const one = (servers: object[] | null, clients: object[] | null) =>
     behindBackends('primary', [primary], [pooler(servers, clients)])(backend(100, 40001))
-  expect(one([{ ...tcp, link: '' }], [web])).toEqual({ pooler: 'pgb', client: null, linked: false })
+  expect(one([{ ...tcp, link: '' }], [web])).toEqual({ pooler: 'pgb', ptr: 's1', client: null, linked: false })
   // Between two transactions the client already has another server, or is gone.
-  expect(one([tcp], [{ ...web, link: 's7' }])).toEqual({ pooler: 'pgb', client: null, linked: null })
-  expect(one([tcp], [])).toEqual({ pooler: 'pgb', client: null, linked: null })
-  expect(one([{ ...tcp, link: '' }], null)).toEqual({ pooler: 'pgb', client: null, linked: null })
+  expect(one([tcp], [{ ...web, link: 's7' }])).toEqual({ pooler: 'pgb', ptr: 's1', client: null, linked: null })
+  expect(one([tcp], [])).toEqual({ pooler: 'pgb', ptr: 's1', client: null, linked: null })
+  expect(one([{ ...tcp, link: '' }], null)).toEqual({ pooler: 'pgb', ptr: 's1', client: null, linked: null })
   expect(one(null, [web])).toBeNull()
 })
 

@@ -49,7 +49,11 @@ type Golden = { readonly name: string; readonly state: () => State }
 /** With the question of an action open; `change` what it holds. */
 function asking(state: State, actionId: string, subject: Subject, change: Partial<Confirm> = {}): State {
   const store = createAppStore(state)
-  ask({ store, begin: () => {}, trailTrouble: () => null, poke: () => {} }, actionById(actionId)!, subject)
+  ask(
+    { store, begin: () => {}, trailTrouble: () => null, settled: then => then(), poke: () => {} },
+    actionById(actionId)!,
+    subject,
+  )
   keysAreThrough(store)
   const { dialog } = store.getState().view
   if (dialog?.kind !== 'confirm') throw new Error(`${actionId}: ${store.getState().view.message?.text}`)
@@ -377,7 +381,7 @@ describe('hostile text from servers', () => {
       const ready = given(state)
       const all = those(ready, list, () => true)
       const able = all.rows.filter(row => !('why' in judge(action, { ...all, rows: [row] }, ready)))
-      const notGrave = able.filter(row => action.words(action.freeze(row, ready) as Frozen) === null)
+      const notGrave = able.filter(row => action.words(action.freeze(row, ready) as Frozen, ready) === null)
       const several = action.takes === 'one' || notGrave.length === 0 ? able.slice(0, 1) : notGrave
       return several.length === 0 ? [] : [[action.id, asking(ready, action.id, { ...all, rows: several })]]
     })

@@ -481,7 +481,13 @@ describe.skipIf(!program)(program ? `PgBouncer 1.${minor} before a PostgreSQL` :
     const hands = pgvigil(pooler.port)
     const row = await poolOf(hands)
     await hands.until(state => Boolean(state.servers.pgb?.readings.showConfig?.sample), 'the settings')
-    const keys: deeds.Acting = { store: hands.store, begin: hands.actor.begin, trailTrouble: () => null, poke: () => {} }
+    const keys: deeds.Acting = {
+      store: hands.store,
+      begin: hands.actor.begin,
+      trailTrouble: () => null,
+      settled: then => then(),
+      poke: () => {},
+    }
     const dialog = () => {
       const { dialog: open } = hands.state().view
       return open?.kind === 'confirm' ? open : null

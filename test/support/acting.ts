@@ -79,7 +79,7 @@ export function acting(servers: readonly Watched[], lists: readonly AnyList[], i
         leftOut,
         question: action.ask(targets, state),
         sql: targets.flatMap(action.sql),
-        words: action.words(targets[0] as Frozen),
+        words: action.words(targets[0] as Frozen, state),
       }
     },
     begin: (asked, seconds) => begin(asked, seconds ?? null),
