@@ -2,7 +2,8 @@
 
 import { Command, CommanderError, Option } from 'commander'
 import pkg from '../package.json' with { type: 'json' }
-import { buildConfig, type Choice, type CliOptions, type Config, chooseCluster } from './config/config.ts'
+import { buildConfig, type Choice, type CliOptions, type Config, chooseCluster, lookOf } from './config/config.ts'
+import { noPanel } from './config/judge.ts'
 import { drawable } from './model/untrusted.ts'
 
 // The arguments may hold a password, and everybody on this machine can read them: ps shows the title instead.
@@ -52,15 +53,21 @@ function program(): Command {
       const options = optionsOf(conninfo, given)
       const choice = choiceOf(options)
       const config = choice.choose.length > 0 ? null : configOf(options, choice)
-      const { panelNamed } = await import('./panels/index.ts')
+      const { panelNamed, panels } = await import('./panels/index.ts')
+      const { panelFaults } = await import('./config/judge.ts')
+      const names = panels.map(({ id }) => id)
+      const faults = choice.file ? panelFaults(choice.file, names, name => panelNamed(name) !== null) : []
+      if (faults.length > 0) refuse(faults.join('\n'))
       const wanted = config?.panel ?? options.panel ?? null
       const panel = panelNamed(wanted)
-      if (!panel) refuse(`there is no pane "${drawable(wanted).slice(0, 40)}"`)
+      if (!panel) refuse(noPanel(drawable(wanted), names))
       const clusters = choice.file?.clusters ?? []
       const code = await runTop({
         config,
         panel: panel.id,
         asking: askingOf(given),
+        look: lookOf(options, process.env, choice.file),
+        panelOf: ({ panel }) => (panel === null ? null : (panelNamed(panel)?.id ?? null)),
         clusters: clusters.map(({ name }) => name),
         configOf: name => {
           const cluster = clusters.find(one => one.name === name) ?? null
@@ -111,7 +118,9 @@ function program(): Command {
     .option('--config <file>', 'the file, in place of ~/.config/pgvigil/config.toml')
     .helpOption('-?, --help', 'this help')
     .action(async (given: { example?: boolean; check?: boolean; config?: string }) => {
-      const { exampleConfig, judgeConfig } = await import('./config/judge.ts')
+      const { exampleConfig, judgeConfig, panelFaults } = await import('./config/judge.ts')
+      if (Object.keys(main.opts()).some(option => !['config', 'pgbouncer'].includes(option)))
+        refuse('config takes no options but --config before its name')
       if (given.example) {
         process.stdout.write(exampleConfig)
         return
@@ -119,6 +128,13 @@ function program(): Command {
       if (!given.check) refuse('config needs --example or --check')
       const judged = judgeConfig(given.config ?? main.opts<Given>().config, process.env)
       if ('error' in judged) refuse(judged.error)
+      const { panelNamed, panels } = await import('./panels/index.ts')
+      const faults = panelFaults(
+        judged.file,
+        panels.map(({ id }) => id),
+        name => panelNamed(name) !== null,
+      )
+      if (faults.length > 0) refuse(faults.join('\n'))
       process.stdout.write(`${drawable(judged.ok)}\n`)
     })
 

@@ -6,7 +6,7 @@ import type { Server } from './config/config.ts'
 import { thisMachine } from './config/machine.ts'
 import { drawable } from './model/untrusted.ts'
 import { wantedOnScreen } from './panels/wanted.ts'
-import { type Asking, type AskPassword, withPasswords } from './password.ts'
+import { type Asking, type AskPassword, firstPlace, withPasswords } from './password.ts'
 import type { Poller } from './poller.ts'
 import type { State } from './store/state.ts'
 import type { Store } from './store/store.ts'
@@ -44,14 +44,14 @@ export async function openCluster(
   asking: Asking,
   ask: AskPassword,
 ): Promise<Cluster | readonly string[] | null> {
-  const given = asking === 'first' ? await withPasswords(config, () => true, ask) : config
+  const given = asking === 'first' ? await withPasswords(config, firstPlace, ask) : config
   if (given === null) return null
   const cluster = startCluster(given, panel)
   const refused = await opening(cluster.store)
   const wanting = wantingPassword(cluster.store.getState())
-  if (wanting.length > 0 && asking === 'when wanted') {
+  if (wanting.size > 0 && asking === 'when wanted') {
     cluster.poller.stop()
-    const known = await withPasswords(given, server => wanting.includes(server.id), ask)
+    const known = await withPasswords(given, server => wanting.get(server.id), ask)
     return known === null ? null : openCluster(known, panel, 'never', ask)
   }
   if (refused === null) return cluster
@@ -59,7 +59,14 @@ export async function openCluster(
   return refused
 }
 
-const wantingPassword = (state: State) => state.order.filter(id => state.servers[id]?.link.wants === 'password')
+/** Server ids, and the place that asked. */
+const wantingPassword = ({ order, servers }: State) =>
+  new Map(
+    order.flatMap(id => {
+      const place = servers[id]?.link.wants
+      return place === undefined ? [] : [[id, place]]
+    }),
+  )
 
 /**
  * Waits until some server gives reason to open the screen, and all have said whether they want a password. A sentence a server when every one
@@ -73,7 +80,7 @@ function opening(store: Store): Promise<readonly string[] | null> {
       const links = Object.values(store.getState().servers).map(server => server.link)
       if (links.length === 0) done(null)
       else if (links.every(link => link.word === 'DENIED')) done(refusals(store.getState()))
-      else if (links.some(link => link.word !== 'CONNECTING' && link.word !== 'DENIED')) done(null)
+      else if (links.every(link => link.word !== 'CONNECTING')) done(null)
     }
     function done(result: readonly string[] | null) {
       clearTimeout(timer)

@@ -28,6 +28,8 @@ export async function runDemo(serversOnly: boolean): Promise<number> {
       panel: 'activity',
       asking: 'never',
       clusters: [],
+      panelOf: () => null,
+      look: config,
       configOf: name => ({ error: `there is no cluster ${name}` }),
     })
   })

@@ -4,9 +4,10 @@ import { closeSync, openSync, writeSync } from 'node:fs'
 import { ReadStream } from 'node:tty'
 import type { Config, Server } from './config/config.ts'
 import type { Target } from './config/conninfo.ts'
+import { readPassfile } from './config/passfile.ts'
 import { drawable } from './model/untrusted.ts'
 import { DialError, placeOf } from './server/dial-error.ts'
-import { dial, hangUp } from './server/socket.ts'
+import { dial, dialMs, hangUp } from './server/socket.ts'
 
 /** Asks on a terminal; null: given up (Ctrl-C, Ctrl-D with nothing typed, Esc), or the terminal is gone. */
 export function readPassword(input: ReadStream, write: (text: string) => void, prompt: string): Promise<string | null> {
@@ -33,7 +34,7 @@ export function readPassword(input: ReadStream, write: (text: string) => void, p
         if (byte === 0x15) typed = []
         else if (byte === 0x7f || byte === 0x08)
           typed = [...Buffer.from([...Buffer.from(typed).toString()].slice(0, -1).join(''))]
-        else if (byte >= 0x20) typed.push(byte)
+        else if (byte >= 0x20 || byte === 0x09) typed.push(byte)
       }
     }
     input.setRawMode(true)
@@ -67,7 +68,10 @@ export async function askOnTerminal(prompt: string): Promise<string | null> {
 }
 
 /** Names no more than the place and the user. Not drawable: they come from the command line. */
-export const promptFor = (target: Target) => `Password for user ${target.user} at ${placeOf(target.hosts[0], null)}: `
+const promptFor = ({ user }: Target, place: string) => `Password for user ${user} at ${place}: `
+
+/** Where a password is wanted before anybody has been asked. */
+export const firstPlace = ({ hosts }: Target) => placeOf(hosts[0], null)
 
 /** Whether passwords are asked for: never (-w), when a server wants one and none is known, or before connecting (-W). */
 export type Asking = 'never' | 'when wanted' | 'first'
@@ -78,18 +82,20 @@ export type AskPassword = (prompt: string) => Promise<string | null>
 /** The configuration with passwords that a person typed; null: given up. Nothing of them is kept anywhere else. */
 export async function withPasswords<C extends Pick<Config, 'servers' | 'pgbouncers'>>(
   config: C,
-  which: (server: Server) => boolean,
+  wantedAt: (server: Server) => string | undefined,
   ask: AskPassword,
 ): Promise<C | null> {
   const known = new Map<string, string>()
   const answered = async (server: Server): Promise<Server | null> => {
-    if (!which(server)) return server
-    const prompt = promptFor(server)
+    const place = wantedAt(server)
+    if (place === undefined) return server
+    const prompt = promptFor(server, place)
     // The same user at the same place has the same password for each of its databases.
-    const password = known.get(prompt) ?? (await ask(drawable(prompt)))
+    const password = known.get(prompt) ?? (await ask(`${await whyNoFile(server)}${drawable(prompt)}`))
     if (password === null) return null
     known.set(prompt, password)
-    return { ...server, password }
+    // An empty one is none: the server's library has no words for it.
+    return { ...server, password: password || null }
   }
   const lists: (readonly Server[])[] = []
   for (const list of [config.servers, config.pgbouncers]) {
@@ -104,18 +110,25 @@ export async function withPasswords<C extends Pick<Config, 'servers' | 'pgbounce
   return { ...config, servers: lists[0] as readonly Server[], pgbouncers: lists[1] as readonly Server[] }
 }
 
-/** Which servers want a password that nobody has given: asked of each of them, by connecting once. */
-async function wanting(config: Pick<Config, 'servers' | 'pgbouncers'>): Promise<ReadonlySet<string>> {
+/** A line on the password file where it was not used, else nothing. */
+async function whyNoFile({ passfile, hosts, database, user }: Server): Promise<string> {
+  if (passfile === null) return ''
+  const { problem } = await readPassfile(passfile, { host: hosts[0].host, port: hosts[0].port, database, user })
+  return problem === null ? '' : `${drawable(problem)}\r\n`
+}
+
+/** Which servers want a password that nobody has given, and at which place: asked of each of them, by connecting once. */
+async function wanting(config: Pick<Config, 'servers' | 'pgbouncers'>): Promise<ReadonlyMap<string, string>> {
   const asked = [...config.servers, ...config.pgbouncers].map(async server => {
     try {
-      const { client } = await dial(server, { deadlineMs: wantingMs })
+      const { client } = await dial(server, { deadlineMs: dialMs(server, wantingMs) })
       hangUp(client)
       return null
     } catch (error) {
-      return error instanceof DialError && error.wants === 'password' ? server.id : null
+      return error instanceof DialError && error.wants !== null ? ([server.id, error.wants] as const) : null
     }
   })
-  return new Set((await Promise.all(asked)).filter(id => id !== null))
+  return new Map((await Promise.all(asked)).filter(known => known !== null))
 }
 
 /** A server that is slower is not waited for: it says later that it wants a password. Milliseconds. */
@@ -127,9 +140,9 @@ export async function withPasswordsAsked<C extends Pick<Config, 'servers' | 'pgb
   asking: Asking,
 ): Promise<C | null> {
   if (asking === 'never' || !hasTerminal()) return config
-  if (asking === 'first') return withPasswords(config, () => true, askOnTerminal)
-  const ids = await wanting(config)
-  return ids.size === 0 ? config : withPasswords(config, server => ids.has(server.id), askOnTerminal)
+  if (asking === 'first') return withPasswords(config, firstPlace, askOnTerminal)
+  const places = await wanting(config)
+  return places.size === 0 ? config : withPasswords(config, server => places.get(server.id), askOnTerminal)
 }
 
 function hasTerminal(): boolean {

@@ -4,7 +4,7 @@
 import type { Target } from './config/conninfo.ts'
 import { factsFromRow, pgbouncerFacts } from './server/facts.ts'
 import { openSession, type ReadResult, type Session } from './server/session.ts'
-import { DialError } from './server/socket.ts'
+import { DialError, dialMs } from './server/socket.ts'
 import { ServerError, type WireRow } from './server/wire.ts'
 import { showConfig, showVersion } from './sql/pgbouncer.ts'
 import { pickVariant, type Query, type Untrusted } from './sql/query.ts'
@@ -90,7 +90,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   const leastAnswerMs = () => Math.max(1000, 1.5 * options.intervalMs())
   const answerMs = () => Math.min(longestStatementMs, leastAnswerMs() * patience)
   const statementMs = () => Math.round(answerMs() * 0.8)
-  const connectMs = () => Math.min(5000, Math.max(1500, 2 * options.intervalMs()))
+  const connectMs = () => dialMs(target, Math.min(5000, Math.max(1500, 2 * options.intervalMs())))
 
   function report(next: Omit<Link, 'since'>, tls?: Session['tls']): void {
     link = { ...next, since: next.word === link.word ? link.since : Date.now() }

@@ -6,7 +6,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { render } from 'ink'
 import { type Cluster, neverLive, openCluster, refusals, startCluster } from './cluster.ts'
 import type { Context } from './commands.ts'
-import { localeIsUtf8 } from './config/config.ts'
 import { keysAreThrough } from './deeds.ts'
 import { dispatch } from './keys/dispatch.ts'
 import { createKeyParser } from './keys/keypress.ts'
@@ -29,6 +28,10 @@ export type Start = {
   /** Clusters of the configuration file, and how one of them becomes a configuration. */
   readonly clusters: readonly string[]
   readonly configOf: (cluster: string) => Watched | { readonly error: string }
+  /** The pane that a configuration wants to open with; null: it wants none. */
+  readonly panelOf: (config: Watched) => string | null
+  /** How the list of clusters is drawn. */
+  readonly look: Pick<Watched, 'ascii' | 'theme'>
 }
 
 /** Runs the monitor until it ends; resolves to the exit code. `terminalTrouble` must have been asked first. */
@@ -45,9 +48,9 @@ export async function runTop(start: Start): Promise<number> {
   return new Promise(resolve => openScreen({ first, start, told: told.promise, resolve }))
 }
 
-function openFirst({ config, panel, asking, clusters }: Start): Promise<Cluster | readonly string[] | null> {
+function openFirst({ config, panel, asking, clusters, look }: Start): Promise<Cluster | readonly string[] | null> {
   if (config) return openCluster({ ...config, clusters }, panel, asking, askHere)
-  const cluster = startCluster({ ...noServers, clusters }, panel)
+  const cluster = startCluster({ ...noServers, ...look, clusters }, panel)
   update.setDialog(cluster.store, { kind: 'menu', menu: 'clusters', index: 0, typed: '' })
   return Promise.resolve(cluster)
 }
@@ -162,16 +165,22 @@ function openScreen({ first, start, told, resolve }: Parts): void {
   /** Watches another cluster in place of this one. Where that can't be, this one is still there. */
   async function switchCluster(name: string): Promise<void> {
     const { store } = current
-    if (away || switching) return
+    if (away) return
+    if (switching) return update.say(store, 'another cluster is just being opened', 'warning')
     const unfinished = () => {
-      if (!current.actor.unfinished()) return false
-      update.say(store, 'a pause or a queue of pgvigil is not finished here: end it first', 'warning')
+      const left = current.actor.unfinished()
+        ? 'a pause or a queue of pgvigil is not finished here: end it first'
+        : store.getState().works.some(({ endedAt }) => endedAt === null)
+          ? 'a deed of pgvigil is not finished here: its outcome is still awaited'
+          : null
+      if (left === null) return false
+      update.say(store, left, 'warning')
       return true
     }
     if (unfinished()) return
     const config = start.configOf(name)
     if ('error' in config) return update.say(store, drawable(config.error), 'warning')
-    const { panel } = store.getState().view
+    const panel = (start.config === null && current === first ? start.panelOf(config) : null) ?? store.getState().view.panel
     const ask: AskPassword = async prompt => {
       let answer: string | null = null
       await handOver(async () => {
@@ -334,16 +343,14 @@ function openScreen({ first, start, told, resolve }: Parts): void {
 }
 
 /** What stands there until a cluster is chosen. */
-const noServers: Watched = {
+const noServers: Omit<Watched, 'ascii' | 'theme'> = {
   servers: [],
   pgbouncers: [],
   timescaleId: null,
   cluster: '',
   intervalMs: 1000,
   panel: null,
-  ascii: !localeIsUtf8(process.env),
   readOnly: false,
-  theme: 'dark',
   thresholds: defaultThresholds,
 }
 

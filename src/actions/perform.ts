@@ -4,7 +4,7 @@
 import type { Audit, AuditDeed } from '../audit.ts'
 import type { Target } from '../config/conninfo.ts'
 import { drawable } from '../model/untrusted.ts'
-import { type DeedSession, DialError, openDeed, quickMs, ServerError, unsent, type WireRow } from '../server/deed.ts'
+import { type DeedSession, DialError, dialMs, openDeed, quickMs, ServerError, unsent, type WireRow } from '../server/deed.ts'
 import { cancelOwn, instance } from '../sql/deeds.ts'
 import type { Confirm, Frozen, Work } from '../store/state.ts'
 import type { Store } from '../store/store.ts'
@@ -181,7 +181,7 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
 
   /** A connection to the very server that was looked at: not to another one behind the same address, nor to what it has become since. */
   async function openHere(target: Frozen, options: Parameters<Hands['open']>[0]): Promise<DeedSession> {
-    const session = await openDeed(targetOf(target.server), { ...options, deadlineMs: quickMs })
+    const session = await openDeed(targetOf(target.server), { ...options, deadlineMs: dialMs(targetOf(target.server), quickMs) })
     if (session.pid !== null) update.setOwnPid(store, target.server, session.pid, true)
     if (target.role === 'pgbouncer' || target.started === null) return session
     try {

@@ -97,14 +97,20 @@ export function buildConfig(
       cluster: cli.title || cluster?.name || ids[0]!,
       intervalMs,
       panel: cli.panel ?? cluster?.panel ?? file?.panel ?? null,
-      ascii: cli.ascii ?? file?.ascii ?? !localeIsUtf8(env),
+      ascii: lookOf(cli, env, file).ascii,
       // What forbids acting is never taken back by somebody else.
       readOnly: (cli.readOnly ?? false) || (cluster?.readOnly ?? false) || (file?.readOnly ?? false),
-      theme: cluster?.theme ?? file?.theme ?? 'dark',
+      theme: cluster?.theme ?? lookOf(cli, env, file).theme,
       thresholds: { ...defaultThresholds, ...file?.thresholds, ...cluster?.thresholds },
     }
   })
 }
+
+/** How things are drawn before a cluster has been chosen. */
+export const lookOf = (cli: Pick<CliOptions, 'ascii'>, env: Env, file: FileConfig | null): Pick<Config, 'ascii' | 'theme'> => ({
+  ascii: cli.ascii ?? file?.ascii ?? !localeIsUtf8(env),
+  theme: file?.theme ?? 'dark',
+})
 
 /** `what` names it in an error. */
 type GivenServer = NamedConninfo & { readonly what: string }

@@ -36,6 +36,7 @@ export function loadConfig(given: string | undefined, env: Env, machine: Machine
     return { errors: [`${path}: can't be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`] }
   }
   if (text !== null) return parseConfig(text, path, machine.mode?.(path) ?? null)
+  if (machine.exists(path)) return { errors: [`${path}: is no plain file`] }
   return given === undefined ? null : { errors: [`${path}: there is no such file`] }
 }
 
@@ -66,23 +67,32 @@ export function parseConfig(text: string, path: string, mode: number | null): Fi
   return { errors: lines.map(({ line, say }) => `${path}:${line}: ${say}`) }
 }
 
-function sameNames({ name, servers, pgbouncers }: Cluster): readonly Fault[] {
+function sameNames({ name, servers, pgbouncers, timescale }: Cluster): readonly Fault[] {
   const seen = new Set<string>()
   return [
     ...servers.map((server, i) => [server, 'servers', i] as const),
     ...pgbouncers.map((server, i) => [server, 'pgbouncers', i] as const),
+    // The same server may stand in both places.
+    ...(timescale && servers.every(({ conninfo }) => conninfo !== timescale.conninfo)
+      ? [[timescale, 'timescale', null] as const]
+      : []),
   ].flatMap(([server, list, i]) => {
     if (server.name === null) return []
     const again = seen.has(server.name)
     seen.add(server.name)
     return again
-      ? [{ path: ['clusters', name, list, i], say: `another server of the cluster is named "${server.name}" too` }]
+      ? [
+          {
+            path: ['clusters', name, list, ...(i === null ? [] : [i])],
+            say: `another server of the cluster is named "${server.name}" too`,
+          },
+        ]
       : []
   })
 }
 
 const hasPassword = (conninfo: string) =>
-  /\bpassword\s*=\s*[^\s]/.test(conninfo) || /^postgres(ql)?:\/\/[^/@:]*:[^@/]+@/.test(conninfo)
+  /\b(?:ssl)?password\s*=\s*[^\s]/.test(conninfo) || /^postgres(ql)?:\/\/[^/@:]*:[^@/]+@/.test(conninfo)
 
 function passwords(clusters: readonly Cluster[]): readonly (readonly (string | number)[])[] {
   return clusters.flatMap(({ name, servers, pgbouncers, timescale }) => [

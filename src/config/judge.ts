@@ -1,16 +1,17 @@
 // `pgvigil config`: an example file, and a judgement of the one that is there.
 
 import { buildConfig } from './config.ts'
-import { configPath, loadConfig } from './file.ts'
+import { configPath, type FileConfig, loadConfig } from './file.ts'
 import type { Env, Machine } from './machine.ts'
 import { thisMachine } from './machine.ts'
+import { nearest } from './nearest.ts'
 
 /** Says what is in the file, or every error with its line. Each cluster is resolved as if it were to be watched; nothing is connected. */
 export function judgeConfig(
   given: string | undefined,
   env: Env,
   machine: Machine = thisMachine(),
-): { readonly ok: string } | { readonly error: string } {
+): { readonly ok: string; readonly file: FileConfig } | { readonly error: string } {
   const file = loadConfig(given, env, machine)
   if (file === null) {
     const path = configPath(env, machine)
@@ -27,7 +28,24 @@ export function judgeConfig(
     ({ name, servers, pgbouncers, timescale }) =>
       `${name} (${servers.length} servers, ${pgbouncers.length} PgBouncers${timescale ? ', TimescaleDB' : ''})`,
   )
-  return { ok: `${file.path}: ok; ${told.length > 0 ? `clusters: ${told.join(', ')}` : 'no cluster'}` }
+  return { file, ok: `${file.path}: ok; ${told.length > 0 ? `clusters: ${told.join(', ')}` : 'no cluster'}` }
+}
+
+/** Panes that the file names and that are none, each "FILE:LINE: sentence". `names`: of all panes. */
+export function panelFaults(file: FileConfig, names: readonly string[], known: (name: string) => boolean): readonly string[] {
+  const places = [
+    { panel: file.panel, at: ['panel'] },
+    ...file.clusters.map(({ name, panel }) => ({ panel, at: ['clusters', name, 'panel'] })),
+  ]
+  return places.flatMap(({ panel, at }) =>
+    panel === undefined || known(panel) ? [] : [`${file.path}:${file.line(...at)}: ${noPanel(panel, names)}`],
+  )
+}
+
+/** There is no pane of that name: the one that was meant, or all there are. */
+export function noPanel(name: string, names: readonly string[]): string {
+  const near = nearest(name.toLowerCase(), names)
+  return `there is no pane "${name.slice(0, 40)}" (${near ? `did you mean ${near}?` : `there are ${names.join(', ')}`})`
 }
 
 export const exampleConfig = `# pgvigil: ~/.config/pgvigil/config.toml (or $XDG_CONFIG_HOME/pgvigil/config.toml). All of it is optional.

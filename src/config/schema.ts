@@ -89,7 +89,7 @@ const namedKeys: Keys = { name: { to: 'name', check: text }, conninfo: { to: 'co
 
 const named: Check<NamedConninfo> = (value, report) => {
   if (typeof value === 'string') return { name: null, conninfo: value }
-  if (typeof value !== 'object' || Array.isArray(value))
+  if (typeof value !== 'object' || Array.isArray(value) || value instanceof Date)
     return void report('is a connection string, or { name = ..., conninfo = ... }')
   const read = table(namedKeys)(value, report) as { name?: string; conninfo?: string } | undefined
   if (!read) return undefined
@@ -110,7 +110,7 @@ const clusterKeys: Keys = {
 }
 
 const clusters: Check<readonly Cluster[]> = (value, report) => {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Date)
     return void report('holds a table for each cluster: [clusters.NAME]')
   return Object.entries(value).map(([name, given]) => {
     const below: Report = (say, ...more) => report(say, name, ...more)

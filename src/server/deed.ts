@@ -5,6 +5,7 @@ import type { Notice } from './socket.ts'
 import { local, noIdleTimeout, openWire, safeSettings, type WireRow } from './wire.ts'
 
 export { DialError } from './dial-error.ts'
+export { dialMs } from './socket.ts'
 export { ServerError, unsent, type WireRow } from './wire.ts'
 
 export type DeedAnswer = {

@@ -11,9 +11,9 @@ export class DialError extends Error {
   readonly code: string | null
   readonly permanent: boolean
   readonly fromServer: boolean
-  /** What would help at once: a password, which the server asked for and nobody has given. */
-  readonly wants: 'password' | null
-  constructor(message: string, code: string | null, permanent: boolean, fromServer = false, wants: 'password' | null = null) {
+  /** The place that asked for a password, which nobody has given: that would help at once. */
+  readonly wants: string | null
+  constructor(message: string, code: string | null, permanent: boolean, fromServer = false, wants: string | null = null) {
     super(message)
     this.name = 'DialError'
     this.code = code
@@ -27,6 +27,18 @@ export class DialError extends Error {
 // a startup parameter it does not know; "no more connections allowed" (max_client_conn) passes, and so does a database that is paused.
 const permanentStates = new Set(['28P01', '28000', '3D000', '42501'])
 const passing08P01 = /no more connections|shutting down|server login|connect(ion)? (failed|timeout)|pause/i
+
+/** The code of a session that is not of the kind asked for (target_session_attrs). */
+export const otherKind = 'other kind'
+
+// libpq goes on to the next host when one can't be reached, is starting up, or its session is of another kind; all else is an answer.
+const unreachable = new Set([
+  ...['ECONNREFUSED', 'ENOENT', 'ECONNABORTED', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'EACCES', 'EPERM'],
+  ...['ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EINVAL', '57P03', otherKind],
+])
+
+/** No other host or address is tried after it. */
+export const endsSearch = ({ code }: DialError) => code === null || !unreachable.has(code)
 
 const permanentErrnos = new Set(['ENOTFOUND', 'EACCES', 'EPERM'])
 

