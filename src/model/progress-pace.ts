@@ -67,15 +67,27 @@ function marked(before: ProgressMark | undefined, row: ProgressSample, at: numbe
   }
 }
 
+/**
+ * The step as far as it can be believed. While an index is built the first block of the scan is counted as if it were the last (13 to 18): what is
+ * through without ever having been seen to grow isn't known.
+ */
+export function seenStep(row: ProgressSample, mark: ProgressMark | undefined): Step {
+  const step = stepOf(row)
+  const grew = mark !== undefined && mark.work > 0
+  return is(row.kind, 'CREATE INDEX') && step.unit === 'blocks' && step.done === step.total && !grew
+    ? { ...step, done: null }
+    : step
+}
+
 /** Units of the step per second; null before two samples of it. */
 export function ratePerSecond(mark: ProgressMark | undefined): number | null {
   return mark && mark.seconds > 0 ? mark.work / mark.seconds : null
 }
 
 /** How long the counter has stood still; null where it counts what takes its time each (indexes, lockers). */
-export function stalledSeconds({ unit }: Step, mark: ProgressMark | undefined): number | null {
+export function stalledSeconds({ done, unit }: Step, mark: ProgressMark | undefined): number | null {
   const fine = unit === 'blocks' || unit === 'bytes' || unit === 'tuples'
-  return mark && fine && mark.done !== null ? (mark.at - mark.movedAt) / 1000 : null
+  return mark && fine && done !== null ? (mark.at - mark.movedAt) / 1000 : null
 }
 
 /** `bound`: more is to come that nobody can tell, so that it takes at least this. */

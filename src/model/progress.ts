@@ -2,8 +2,16 @@
 
 import type { ProgressSample, VacuumIndexesRow } from '../sql/progress.ts'
 import type { Names } from './activity.ts'
-import { operationId, type ProgressMark, ratePerSecond, stalledSeconds, timeLeft, vacuumPercent } from './progress-pace.ts'
-import { percentOf, stepOf, type Unit } from './progress-step.ts'
+import {
+  operationId,
+  type ProgressMark,
+  ratePerSecond,
+  seenStep,
+  stalledSeconds,
+  timeLeft,
+  vacuumPercent,
+} from './progress-pace.ts'
+import { percentOf, type Unit } from './progress-step.ts'
 import { is, raw, type Untrusted, untrusted } from './untrusted.ts'
 
 /** A session that the command waits for. */
@@ -123,13 +131,13 @@ export function progressRows(rows: readonly ProgressSample[], around: ProgressAr
 function progressRow(row: ProgressSample, sessions: ReadonlyMap<number, ProgressSample>, around: ProgressAround): ProgressRow {
   const id = operationId(row)
   const mark = around.marks[id]
-  const step = stepOf(row)
+  const step = seenStep(row, mark)
   const sized = is(row.kind, 'VACUUM') && row.relid !== null ? around.indexes.find(({ relid }) => relid === row.relid) : undefined
   const indexBlocks = sized ? Number(sized.index_bytes) / row.block_size : null
   const blockedBy = (row.blocked_by ?? []).filter(pid => pid !== row.pid)
   const waits = blockedBy.length > 0 || is(row.wait_event_type, 'Lock')
   const left = waits ? null : timeLeft(row, mark, indexBlocks)
-  const rate = step.unit === 'lockers' ? null : ratePerSecond(mark)
+  const rate = step.done === null || step.unit === 'lockers' ? null : ratePerSecond(mark)
   const percent = percentOf(step)
   const restricted = row.phase === null && row.relid === null && row.backend_type === null
   const autovacuum = row.backend_type === null ? null : is(row.backend_type, 'autovacuum worker')

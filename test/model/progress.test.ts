@@ -245,9 +245,16 @@ describe('the other commands', () => {
     expect(rows[4]).toMatchObject({ ratePerSecond: 3000, rateBytesPerSecond: null })
   })
 
+  test('the first block of a scan is counted as the last one: that is not believed', () => {
+    const scan = (blocks_done: bigint) => index({ phase: 'building index: scanning table', blocks_total: 100n, blocks_done })
+    const rows = shown([100n, 100n, 2n, 60n, 100n].map(scan))
+    expect(rows.map(({ percent }) => percent)).toEqual([null, null, 2, 60, 100])
+    expect(rows.map(({ ratePerSecond }) => ratePerSecond)).toEqual([null, null, null, 58, expect.any(Number)])
+  })
+
   test('an index of a kind that names no steps: after the scan it is not known', () => {
     const build = (blocks_done: bigint) => index({ phase: 'building index', blocks_total: 100n, blocks_done })
-    expect(shown([build(50n), build(100n)]).map(({ percent }) => percent)).toEqual([50, null])
+    expect(shown([build(50n), build(70n), build(100n)]).map(({ percent }) => percent)).toEqual([50, 70, null])
   })
 
   test('the next index, partition or child table begins anew', () => {

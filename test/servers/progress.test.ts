@@ -1,6 +1,6 @@
 // Long commands of real servers, each compared with its view at the same moment.
 
-import type { Client } from 'pg'
+import pg, { type Client } from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { connect, type Target } from '../../src/lab/client.ts'
 import { temporaryFolder } from '../../src/lab/folder.ts'
@@ -9,6 +9,7 @@ import type { ProgressRow } from '../../src/model/progress.ts'
 import { raw } from '../../src/model/untrusted.ts'
 import { progressList } from '../../src/panels/progress.ts'
 import type { State } from '../../src/store/state.ts'
+import { acting } from '../support/acting.ts'
 import { type Watching, watching } from '../support/watching.ts'
 
 const rowsOf = (state: State) => progressList.select(state).rows as unknown as readonly ProgressRow[]
@@ -126,7 +127,7 @@ describe.each([13, 15, 16, 17, 18] as const)('PostgreSQL %i', (version: Postgres
 
   test('a throttled VACUUM: what the view says at the same moment, percent that never goes back, cost delay', async () => {
     const one = await session('cron: vacuum')
-    await admin.query(worn(30_000))
+    await admin.query(worn(20_000))
     await one.query("SET vacuum_cost_delay = '10ms'; SET vacuum_cost_limit = 5")
     const running = begin(one, 'VACUUM (TRUNCATE off) worn')
     const whole = followed(one.pid, running)
@@ -229,7 +230,7 @@ describe.each([13, 15, 16, 17, 18] as const)('PostgreSQL %i', (version: Postgres
   test('CREATE INDEX is found with its phases', async () => {
     const one = await session()
     await admin.query(slowFunction)
-    const running = begin(one, 'CREATE INDEX big_slow ON big (slow(id)) WHERE id < 3000')
+    const running = begin(one, 'CREATE INDEX big_slow ON big (slow(id)) WHERE id < 1200')
     const whole = followed(one.pid, running)
     const row = await until(one.pid, 'the scan', ({ phase }) => text(phase) === 'building index: scanning table')
     expect(row).toMatchObject({ command: 'CREATE INDEX', relation: 'public.big', index: null, unit: 'blocks' })
@@ -255,7 +256,7 @@ describe.each([13, 15, 16, 17, 18] as const)('PostgreSQL %i', (version: Postgres
 
   test('VACUUM FULL and CLUSTER are told apart', async () => {
     await admin.query(slowFunction)
-    await admin.query(`DROP TABLE IF EXISTS slowly; CREATE TABLE slowly AS SELECT generate_series(1, 600) AS i;
+    await admin.query(`DROP TABLE IF EXISTS slowly; CREATE TABLE slowly AS SELECT generate_series(1, 300) AS i;
       CREATE INDEX slowly_i ON slowly (i); CREATE INDEX slowly_slow ON slowly (slow(i))`)
     for (const [sql, command] of [
       ['VACUUM FULL slowly', 'VACUUM FULL'],
@@ -305,6 +306,65 @@ describe.each([13, 15, 16, 17, 18] as const)('PostgreSQL %i', (version: Postgres
     await watch.until(state => (state.servers.a!.readings.progress!.sample?.at ?? 0) > at, 'samples under the lock')
     await locker.query('ROLLBACK')
     await until(one.pid, 'the name again', ({ relation }) => text(relation) === 'public.big')
+  })
+
+  test('cancelled from the list it ends, and what the session runs by then is left alone', async () => {
+    const hands = acting([{ id: 'a', conninfo: server.conninfo }], [progressList])
+    try {
+      const one = await session('cron')
+      await one.query("SET vacuum_cost_delay = '20ms'; SET vacuum_cost_limit = 1")
+      const vacuum = 'VACUUM (DISABLE_PAGE_SKIPPING) big'
+      const running = begin(one, vacuum)
+      const shown = (row: { readonly pid?: unknown; readonly usename?: unknown }) => row.pid === one.pid && row.usename !== null
+      const asked = hands.ask('cancel', [await hands.row(progressList, shown, 'the vacuum')])
+      if (typeof asked === 'string') return expect.fail(asked)
+      expect(asked).toMatchObject({ words: null, targets: [{ pid: one.pid, query: vacuum }] })
+      const work = await hands.confirm(asked)
+      expect(work.items).toMatchObject([{ outcome: 'gone' }])
+      expect(await running).toMatch(/canceling statement/)
+      const next = begin(one, vacuum)
+      await until(one.pid, 'the next vacuum')
+      expect((await hands.confirm(asked)).items).toMatchObject([{ outcome: 'already gone' }])
+      const again = await hands.row(progressList, shown, 'the next vacuum')
+      expect((await hands.confirm(hands.ask('terminate', [again]))).items).toMatchObject([{ outcome: 'gone' }])
+      expect(await next).toMatch(/terminat/)
+    } finally {
+      hands.stop()
+    }
+  })
+
+  test('a base backup: how far, at least how long, and it can be cancelled', async () => {
+    const hands = acting([{ id: 'a', conninfo: server.conninfo }], [progressList])
+    const config = { host: '127.0.0.1', port: server.port, user: 'postgres', application_name: 'backup', replication: 'database' }
+    const backup = new pg.Client(config as pg.ClientConfig)
+    backup.on('error', () => {})
+    try {
+      await backup.connect()
+      const running = begin(
+        backup,
+        version < 15
+          ? "BASE_BACKUP LABEL 'x' PROGRESS FAST MAX_RATE 2048"
+          : "BASE_BACKUP (LABEL 'x', PROGRESS, CHECKPOINT 'fast', MAX_RATE 2048)",
+      )
+      const streams = ({ application_name, phase, ratePerSecond }: Partial<Record<string, unknown>>) =>
+        application_name === 'backup' && phase === 'streaming database files' && (ratePerSecond as number) > 0
+      const row = await hands.row(progressList, streams, 'the stream')
+      expect(row).toMatchObject({
+        command: 'BASE_BACKUP',
+        relation: null,
+        unit: 'bytes',
+        backend_type: 'walsender',
+        etaIsBound: true,
+      })
+      expect(row.percent).toBeGreaterThan(0)
+      expect(row.etaSeconds).toBeGreaterThan(0)
+      const work = await hands.confirm(hands.ask('cancel', [row]))
+      expect(work.items).toMatchObject([{ outcome: 'gone' }])
+      expect(await running).toMatch(/cancel/)
+    } finally {
+      await backup.end().catch(() => {})
+      hands.stop()
+    }
   })
 
   test('a plain role sees that there is something, restricted, with the GRANT', async () => {
