@@ -156,17 +156,17 @@ function detail(row: ProgressRow, state: State): readonly DetailLine[] {
     { name: 'relation', value: relationLine(row) },
     { name: 'index', value: withoutPublic(drawable(row.index)) },
     { name: 'phase', value: row.restricted ? 'restricted' : drawable(row.phase) },
+    ...row.inTheWay.map(holder => ({
+      name: holder.pid === row.current_locker_pid ? 'locker' : 'blocked by',
+      value: holderLine(holder),
+      tone: 'warning' as const,
+    })),
     { name: 'done', value: doneLine(row) },
     { name: 'of the command', value: row.commandPercent === null ? '' : ratio(row.commandPercent) },
     { name: 'goes', value: rateText(row) === absent ? '' : rateText(row) },
     stalledLine(row),
     { name: 'time left', value: leftLine(row) },
     { name: 'runs for', value: row.elapsedSeconds === null ? '' : duration(row.elapsedSeconds) },
-    ...row.inTheWay.map(holder => ({
-      name: holder.pid === row.current_locker_pid ? 'locker' : 'blocked by',
-      value: holderLine(holder),
-      tone: 'warning' as const,
-    })),
     {
       name: 'holds up',
       value: row.blocksCount ? `${row.blocksCount} ${row.blocksCount === 1 ? 'session' : 'sessions'}: 2 Locks names them` : '',
