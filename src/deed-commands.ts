@@ -21,8 +21,8 @@ export const deedCommands: readonly Command[] = [
       if (subject) update.setDialog(store, { kind: 'menu', menu: 'act', index: 0, typed: '', subject })
     },
   },
-  deed('cancel', 'Cancel', "Cancels the query, or each tagged one's."),
-  deed('terminate', 'Terminate', 'Ends what the row is.'),
+  deed('cancel', 'Cancel', 'Cancels the query that it runs.'),
+  deed('terminate', 'Terminate', 'Terminates it.'),
   deed('pause', 'Pause', 'Pauses database, replay or job.'),
   deed('resume', 'Resume', 'Resumes database, replay or job.'),
   deed('reload', 'Reload', 'Makes PgBouncer read its configuration again.'),

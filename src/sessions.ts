@@ -4,10 +4,12 @@ import { namesByOid, type Session, sessions } from './model/activity.ts'
 import { behindBackends, type PoolerEnds } from './model/behind.ts'
 import { type LockWait, lockForest } from './model/locks.ts'
 import { poolServerRows } from './model/pooled.ts'
+import { type ProgressRow, progressRows } from './model/progress.ts'
 import { is, raw, type Untrusted, untrusted } from './model/untrusted.ts'
 import { activity } from './sql/activity.ts'
 import { locks } from './sql/locks.ts'
 import { showClients, showServers } from './sql/pgbouncer.ts'
+import { progress, vacuumIndexes } from './sql/progress.ts'
 import { names, pulse } from './sql/server.ts'
 import { idsOf, picture, read, rowsOf } from './store/selectors.ts'
 import type { State } from './store/state.ts'
@@ -42,6 +44,25 @@ export const sessionsOf = perPicture((state, serverId): readonly Session[] =>
 export const waitsOf = perPicture((state, serverId): readonly LockWait[] =>
   lockForest(serverId, rowsOf(state, serverId, locks), namesOf(state, serverId)),
 )
+
+/** Commands that report their progress, out of the newest sample, fresh or stale. */
+export const progressOf = perPicture((state, serverId): readonly ProgressRow[] => {
+  const reading = read(state, serverId, progress)
+  if (reading.kind !== 'fresh' && reading.kind !== 'stale') return []
+  const { sample, previous } = reading
+  const waits = read(state, serverId, locks)
+  const known = waits.kind === 'fresh' || waits.kind === 'stale'
+  const blocks = new Map(waitsOf(state, serverId).map(row => [row.pid, row.blocksCount]))
+  return progressRows(sample.rows, {
+    server: serverId,
+    names: namesOf(state, serverId),
+    ownPids: ownPids(state, serverId),
+    marks: picture(state).servers[serverId]?.progressMarks ?? {},
+    indexes: rowsOf(state, serverId, vacuumIndexes),
+    blocksCount: pid => (known ? (blocks.get(pid) ?? 0) : null),
+    previous: previous && { rows: previous.rows, secondsAgo: (sample.at - previous.at) / 1000 },
+  })
+})
 
 export const namesOf = perPicture((state, serverId) => namesByOid(rowsOf(state, serverId, names)))
 

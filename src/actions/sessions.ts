@@ -1,9 +1,10 @@
-// Cancel and terminate: of sessions in Activity and Locks, of walsenders in Replication.
+// Cancel and terminate: of sessions in Activity, Locks and Progress, of walsenders in Replication.
 
 import { caller, isIdleInTransaction, type Session, stateWord } from '../model/activity.ts'
 import { duration } from '../model/format.ts'
 import { freedBy } from '../model/freed.ts'
 import type { LockWait } from '../model/locks.ts'
+import type { ProgressRow } from '../model/progress.ts'
 import { withoutPasswords } from '../model/redact.ts'
 import type { ReplicationRow } from '../model/replication.ts'
 import { drawable, is, raw, short, type Untrusted } from '../model/untrusted.ts'
@@ -62,8 +63,24 @@ function ofSession(row: Session, state: State): SessionTarget {
   }
 }
 
+/** A session as lists other than Activity tell of it. */
+type Seen = Pick<
+  LockWait,
+  | ('server' | 'pid' | 'backend_start' | 'query_start' | 'backend_type' | 'leader_pid' | 'usesysid' | 'usename' | 'datname')
+  | ('application_name' | 'client_addr' | 'client_port' | 'state' | 'query' | 'xactAgeSeconds' | 'queryAgeSeconds' | 'restricted')
+  | 'backend_xid'
+>
+
 function ofWait(row: LockWait, state: State): SessionTarget | WhyNot {
   if (row.pid === 0) return whyNot('a prepared transaction has no session: F9 offers COMMIT PREPARED and ROLLBACK PREPARED')
+  return ofSeen(row, state)
+}
+
+function ofProgress(row: ProgressRow, state: State): SessionTarget | WhyNot {
+  return ofSeen({ ...row, leader_pid: null, queryAgeSeconds: row.elapsedSeconds }, state)
+}
+
+function ofSeen(row: Seen, state: State): SessionTarget | WhyNot {
   if (row.backend_start === null && !row.restricted) return whyNot('it has ended meanwhile')
   const behind = behindOn(state, row.server)(row)
   const { pid, backend_start, query_start, backend_type, leader_pid, usesysid, usename, datname, application_name, query } = row
@@ -130,6 +147,9 @@ const auxiliary = new Set([
   'logical replication launcher',
 ])
 const isWalsender = ({ backend_type }: SessionTarget) => is(backend_type, 'walsender')
+/** A walsender of a base backup is like a client: it can be cancelled, and cuts no standby off. */
+const sendsBackup = (target: SessionTarget) =>
+  isWalsender(target) && /^\s*BASE_BACKUP\b/i.test(target.query === null ? '' : raw(target.query))
 const isAutovacuum = ({ backend_type }: SessionTarget) => is(backend_type, 'autovacuum worker')
 const preventsWraparound = (target: SessionTarget) =>
   isAutovacuum(target) && target.query !== null && raw(target.query).includes('(to prevent wraparound)')
@@ -185,7 +205,7 @@ function guardPrivilege(target: SessionTarget, state: State, role: string): WhyN
 function guardCancel(target: SessionTarget, state: State): WhyNot | null {
   const general = guardSignal(target, state)
   if (general) return general
-  if (isWalsender(target)) return whyNot('a walsender runs no query that could be cancelled')
+  if (isWalsender(target) && !sendsBackup(target)) return whyNot('a walsender runs no query that could be cancelled')
   if (isIdleInTransaction(target)) {
     return whyNot('no effect while idle in transaction; K terminates the session (its transaction stays open until then)')
   }
@@ -196,11 +216,11 @@ function guardCancel(target: SessionTarget, state: State): WhyNot | null {
 /** Grave for what comes back by itself, or what others depend on. */
 function gravity(target: SessionTarget): readonly string[] | null {
   const pid = toType(String(target.pid))
-  if (isWalsender(target)) {
+  if (isWalsender(target) && !sendsBackup(target)) {
     const name = typable(target.application_name)
     return name === null ? [pid] : [toType(name), pid]
   }
-  return preventsWraparound(target) || !(isClient(target) || isAutovacuum(target)) ? [pid] : null
+  return preventsWraparound(target) || !(isClient(target) || isAutovacuum(target) || sendsBackup(target)) ? [pid] : null
 }
 
 const seconds = (value: number | null) => (value === null ? '' : duration(value))
@@ -293,6 +313,7 @@ function askCancel(targets: readonly SessionTarget[], state: State): Question {
         text: `${several ? 'their queries end' : 'its query ends'} with an error; an open transaction is rolled back (to its last savepoint, where it has one) and stays open, aborted, until the client ends it`,
       },
       ...targets.filter(preventsWraparound).map(wraparoundLine),
+      ...targets.filter(sendsBackup).map(backupLine),
       ...freesLines(
         targets.map(({ pid }) => ({ pid, gid: null })),
         targets[0]!.server,
@@ -307,9 +328,11 @@ const wraparoundLine = (): Line => ({
   tone: 'critical',
 })
 
+const backupLine = (): Line => ({ text: 'the base backup fails: what was taken of it is of no use', tone: 'warning' })
+
 function askTerminate(targets: readonly SessionTarget[], state: State): Question {
   const { server } = targets[0]!
-  const walsender = targets.find(isWalsender)
+  const walsender = targets.find(target => isWalsender(target) && !sendsBackup(target))
   if (walsender) {
     const who = drawable(walsender.standby) || drawable(walsender.application_name)
     return {
@@ -339,7 +362,8 @@ function askTerminate(targets: readonly SessionTarget[], state: State): Question
           },
       ...poolerLines(targets),
       ...targets.filter(preventsWraparound).map(wraparoundLine),
-      ...(targets.some(target => !isClient(target) && !isAutovacuum(target))
+      ...targets.filter(sendsBackup).map(backupLine),
+      ...(targets.some(target => !isClient(target) && !isAutovacuum(target) && !isWalsender(target))
         ? [{ text: 'a background worker: what started it may start it again', tone: 'warning' as const }]
         : []),
       ...freesLines(
@@ -487,12 +511,19 @@ const terminateSpec = {
   run: (target: SessionTarget, hands: Hands) => signal(target, terminateStatement(target), false, hands),
 }
 
-/** Rows of Activity and of Locks are told apart by what only the latter have. */
-const freeze = (row: Session | LockWait, state: State) => ('blockedBy' in row ? ofWait(row, state) : ofSession(row, state))
+type SessionRow = Session | LockWait | ProgressRow
+
+/** Rows of the three lists are told apart by what only one of them has. */
+function freeze(row: SessionRow, state: State): SessionTarget | WhyNot {
+  if ('phase' in row) return ofProgress(row, state)
+  return 'rootPid' in row ? ofWait(row, state) : ofSession(row, state)
+}
+
+const lists = ['activity', 'locks', 'progress']
 
 export const sessionActions = [
-  action<Session | LockWait, SessionTarget>({ ...cancelSpec, lists: ['activity', 'locks'], freeze }),
-  action<Session | LockWait, SessionTarget>({ ...terminateSpec, lists: ['activity', 'locks'], freeze }),
+  action<SessionRow, SessionTarget>({ ...cancelSpec, lists, freeze }),
+  action<SessionRow, SessionTarget>({ ...terminateSpec, lists, freeze }),
   action<ReplicationRow, SessionTarget>({
     ...terminateSpec,
     id: 'terminateWalsender',

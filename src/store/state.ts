@@ -1,6 +1,7 @@
 // The noun list: everything the monitor knows, as plain data that is replaced and never mutated. Only updates.ts changes it.
 
 import type { ServerFacts } from '../model/facts.ts'
+import type { ProgressMark } from '../model/progress-pace.ts'
 import type { Thresholds } from '../model/thresholds.ts'
 import type { Query, RowOf, Untrusted } from '../sql/query.ts'
 
@@ -78,6 +79,8 @@ export type ServerState = {
   readonly lastAnswerAt: number | null
   /** Marks made by the model on samples of several ticks: when a paused database was first seen, by name. */
   readonly firstSeen: Readonly<Record<string, number>>
+  /** How fast long commands went so far, by the command (model/progress-pace.ts). */
+  readonly progressMarks: Readonly<Record<string, ProgressMark>>
 }
 
 export type Sort = { readonly column: string; readonly descending: boolean }

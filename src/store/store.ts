@@ -52,5 +52,6 @@ function emptyServer(seed: ServerSeed, now: number): ServerState {
     lsnHistory: [],
     lastAnswerAt: null,
     firstSeen: {},
+    progressMarks: {},
   }
 }

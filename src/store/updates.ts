@@ -1,6 +1,8 @@
 // Every change of the state, by name. Each takes the store and what happened; nothing else writes.
 
 import { seenMarks } from '../model/pools.ts'
+import { progressMarks } from '../model/progress-pace.ts'
+import type { ProgressSample } from '../sql/progress.ts'
 import type { PulseRow } from '../sql/server.ts'
 import type {
   Confirm,
@@ -59,7 +61,8 @@ function withSample(server: ServerState, sample: Sample): ServerState {
       problem: null,
     }),
   )
-  const told = sample.query === 'pulse' ? withPulse(next, sample) : next
+  const told =
+    sample.query === 'pulse' ? withPulse(next, sample) : sample.query === 'progress' ? withProgress(next, sample) : next
   return server.kind === 'pgbouncer' ? { ...told, firstSeen: kept(server.firstSeen, seenMarks(told), sample.at) } : told
 }
 
@@ -75,6 +78,10 @@ function withPulse(server: ServerState, sample: Sample): ServerState {
   const role: Role = pulse.in_recovery ? 'standby' : 'primary'
   const history = role === server.role ? server.lsnHistory : []
   return { ...server, role, lsnHistory: pulse.lsn === null ? history : remembered(history, { at: sample.at, lsn: pulse.lsn }) }
+}
+
+function withProgress(server: ServerState, { rows, at }: Sample): ServerState {
+  return { ...server, progressMarks: progressMarks(server.progressMarks, rows as readonly ProgressSample[], at) }
 }
 
 function remembered(history: readonly LsnPoint[], point: LsnPoint): readonly LsnPoint[] {

@@ -14,6 +14,7 @@ import { listOf } from '../../src/panels/shown.ts'
 import { activity } from '../../src/sql/activity.ts'
 import { locks } from '../../src/sql/locks.ts'
 import { showClients, showDatabases, showPools, showState } from '../../src/sql/pgbouncer.ts'
+import { progress } from '../../src/sql/progress.ts'
 import { senders, slots } from '../../src/sql/replication.ts'
 import { names, pulse } from '../../src/sql/server.ts'
 import { chunks, hypertables, jobs } from '../../src/sql/timescale.ts'
@@ -275,6 +276,63 @@ describe('each guard', () => {
   })
 })
 
+describe('commands under Progress', () => {
+  const of = (change: Change, pid: number, id = 'cancel') => {
+    const changed = change(possible('cancel'))
+    const row = listNamed('progress')
+      .select(changed)
+      .rows.find(one => one.pid === pid)!
+    const judged = judge(actionById(id)!, { list: 'progress', rows: [row], missing: 0 }, changed)
+    return 'why' in judged ? judged.why : null
+  }
+  const command = (pid: number, change: Readonly<Record<string, unknown>>) => rows(primary, progress, { pid }, change)
+
+  test('have the guards of sessions, also where Activity has not told of them', () => {
+    expect([of(nothing, 7401), of(nothing, 7401, 'terminate')]).toEqual([null, null])
+    const hidden = { backend_type: null, backend_start: null, phase: null, relid: null, query: null }
+    expect(of(command(7401, hidden), 7401)).toMatch(/^restricted: GRANT pg_monitor/)
+    expect(of(command(7401, { backend_start: null }), 7401)).toBe('it has ended meanwhile')
+    expect(of(command(7401, { query_start: null }), 7401)).toBe('it runs no query')
+    expect(of(rows(primary, pulse, {}, { own_pid: 7401 }), 7401)).toBe("it is one of pgvigil's own sessions")
+    expect(of(none, 7401)).toMatch(/^no right: GRANT pg_signal_backend/)
+    expect(of(also(plain, facts(primary, { signalsAutovacuum: false })), 7400)).toBe(
+      'only a superuser may signal an autovacuum worker',
+    )
+  })
+
+  test('a base backup can be cancelled, the walsender of a standby can not; only the latter is grave', () => {
+    expect([of(nothing, 7405), of(nothing, 7405, 'terminate')]).toEqual([null, null])
+    expect(of(command(7405, { query: 'START_REPLICATION SLOT "pg2"' }), 7405)).toBe(
+      'a walsender runs no query that could be cancelled',
+    )
+    const words = (change: Change) => {
+      const state = change(possible('terminate'))
+      const row = listNamed('progress')
+        .select(state)
+        .rows.find(one => one.pid === 7405)!
+      const target = actionById('terminate')!.freeze(row, state)
+      return isWhyNot(target) ? target.why : actionById('terminate')!.words(target, state)
+    }
+    expect([words(nothing), words(command(7405, { query: 'START_REPLICATION 0/0' }))]).toEqual([null, ['pg_basebackup', '7405']])
+  })
+
+  test('are frozen with what identifies them: pid, backend_start and query_start as the list says', () => {
+    const state = possible('cancel')
+    const row = listNamed('progress')
+      .select(state)
+      .rows.find(one => one.pid === 7400)!
+    const target = actionById('cancel')!.freeze(row, state)
+    expect(target).toMatchObject({
+      pid: 7400,
+      backend_start: row.backend_start,
+      query_start: row.query_start,
+      backend_type: 'autovacuum worker',
+    })
+    expect(row.query_start).not.toBeNull()
+    expect(actionById('cancel')!.words(target as never, state)).toEqual(['7400'])
+  })
+})
+
 describe('what forbids every action', () => {
   const judged = (id: string, change: Change) => {
     const before = possible(id)
@@ -380,6 +438,7 @@ describe('the menu of F9', () => {
   const offered: Readonly<Record<string, readonly string[]>> = {
     activity: toSessions,
     locks: [...toSessions, 'COMMIT PREPARED', 'ROLLBACK PREPARED'],
+    progress: toSessions,
     replication: ['Terminate walsender', 'Pause WAL replay', 'Resume WAL replay'],
     slots: ['Drop slot'],
     chunks: ['Compress chunk', 'Decompress chunk'],

@@ -8,12 +8,13 @@ import { type PostgresServer, type PostgresVersion, startPostgres, startStandby 
 import { decodeRow, textOnly } from '../../src/server/decode.ts'
 import * as activity from '../../src/sql/activity.ts'
 import * as locks from '../../src/sql/locks.ts'
+import * as progress from '../../src/sql/progress.ts'
 import { pickVariant, type Query } from '../../src/sql/query.ts'
 import * as replication from '../../src/sql/replication.ts'
 import * as server from '../../src/sql/server.ts'
 
 const isQuery = (value: unknown): value is Query => typeof value === 'object' && value !== null && 'variants' in value
-const queries = [activity, locks, replication, server].flatMap(file => Object.values(file).filter(isQuery))
+const queries = [activity, locks, progress, replication, server].flatMap(file => Object.values(file).filter(isQuery))
 
 let folder: Folder
 beforeAll(() => {

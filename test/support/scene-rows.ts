@@ -13,6 +13,7 @@ import {
   showStats,
   showUsers,
 } from '../../src/sql/pgbouncer.ts'
+import { progress, vacuumIndexes } from '../../src/sql/progress.ts'
 import type { Query } from '../../src/sql/query.ts'
 import { conflicts, receiver, replicationSettings, senders, slots } from '../../src/sql/replication.ts'
 import { counters, names, pulse } from '../../src/sql/server.ts'
@@ -117,6 +118,23 @@ function lockRows(w: Words): Rows {
     { kind: 'held', pid: 7301, ...xid, mode: 'ExclusiveLock' },
     { kind: 'held', pid: 7302, locktype: 'relation', mode: 'RowExclusiveLock', lock_database: 5n, relation: 16_402n, relation_name: w.table },
     { kind: 'held', pid: 0, locktype: 'advisory', mode: 'ExclusiveLock', lock_database: 5n, classid: 0n, objid: 42n, objsubid: 1, gid: `${w.application}-20261123`, datid: 5n, usesysid: 10n, xact_age_seconds: 5400 },
+  ]
+}
+
+/** What reports its progress: `ago` 0 now, 1 a sample before. */
+// biome-ignore format: a row is a line
+function progressRows(w: Words, ago: number): Rows {
+  const command = { role: 'command', datid: 5n, block_size: 8192, backend_type: 'client backend', backend_start: start, usesysid: 10n, application_name: w.application, client_addr: '10.20.30.41', client_port: 47_400, state: 'active' }
+  const began = (age: number) => ({ query_start: `2026-11-23 11:${String(59 - Math.floor(age / 60)).padStart(2, '0')}:00+00`, query_age_seconds: age - ago, xact_age_seconds: age - ago })
+  const blocks = (n: number) => BigInt(n - 4100 * ago)
+  return [
+    { ...command, ...began(912), kind: 'VACUUM', pid: 7400, command: 'VACUUM', phase: 'scanning heap', relid: 16_402n, relation_name: `public.${w.table}`, heap_blks_total: 4_812_004n, heap_blks_scanned: blocks(3_301_877), heap_blks_vacuumed: 2_004_112n, index_vacuum_count: 1n, num_dead_item_ids: 8_012_400n, dead_memory_used: 40_000_000n, dead_memory_max: 67_108_864n, delay_ms: 640_000 - 700 * ago, backend_type: 'autovacuum worker', usesysid: null, client_addr: null, client_port: null, application_name: '', wait_event_type: 'Timeout', wait_event: 'VacuumDelay', query: `autovacuum: VACUUM public.${w.table} (to prevent wraparound)` },
+    { ...command, ...began(431), kind: 'CREATE INDEX', pid: 7401, command: 'REINDEX CONCURRENTLY', phase: 'waiting for old snapshots', relid: 16_500n, relation_name: 'public.stock', index_relid: 16_511n, index_name: 'public.stock_pkey_ccnew', lockers_total: 3n, lockers_done: 1n, current_locker_pid: 7304, blocked_by: [7304], wait_event_type: 'Lock', wait_event: 'virtualxid', query: 'REINDEX INDEX CONCURRENTLY stock_pkey' },
+    { ...command, ...began(61), kind: 'CREATE INDEX', pid: 7402, command: 'CREATE INDEX', phase: 'building index: scanning table', relid: 16_620n, relation_name: `public.${w.table}_archive`, blocks_total: 91_300n, blocks_done: BigInt(45_000 - 1800 * ago), tuples_done: 0n, query: `CREATE INDEX ON ${w.table}_archive (at)` },
+    { ...command, ...began(125), kind: 'COPY', pid: 7403, command: 'COPY FROM', relid: 16_700n, relation_name: 'public.import_lines', bytes_total: 0n, bytes_processed: BigInt(812_000_000 - 6_400_000 * ago), tuples_processed: 9_120_400n, copy_type: 'PIPE', usesysid: 11n, application_name: 'psql', query: 'COPY import_lines FROM STDIN' },
+    { ...command, ...began(41), kind: 'CLUSTER', pid: 7404, datid: 6n, command: 'VACUUM FULL', phase: 'rebuilding index', relid: 24_001n, index_rebuild_count: 2n, heap_tuples_scanned: 80_000n, heap_tuples_written: 80_000n, query: 'VACUUM FULL ledger' },
+    { ...command, ...began(300), kind: 'BASEBACKUP', pid: 7405, datid: null, command: 'BASE_BACKUP', phase: 'streaming database files', backup_total: 410n * gigabyte, backup_streamed: 96n * gigabyte - 81_000_000n * BigInt(ago), tablespaces_total: 1n, tablespaces_streamed: 0n, backend_type: 'walsender', usesysid: 12n, application_name: 'pg_basebackup', query: "BASE_BACKUP ( LABEL 'nightly' )" },
+    { role: 'other', pid: 7304, datid: 5n, block_size: 8192, backend_type: 'client backend', backend_start: start, usesysid: 10n, application_name: 'nightly-report', state: 'active', xact_age_seconds: 3723, query_age_seconds: 3723, query: w.query },
   ]
 }
 
@@ -238,6 +256,8 @@ export function primary(w: Words, at: number): Sample[] {
       [activity, activityRows(w)],
       [activityText, [{ pid: 7304, backend_start: start, query: `SELECT date_trunc('day', at), count(*) FROM ${w.table} GROUP BY 1\nORDER BY 1 DESC -- all of it` }]],
       [locks, lockRows(w)],
+      [progress, progressRows(w, 0), progressRows(w, 1)],
+      [vacuumIndexes, [{ relid: 16_402n, index_bytes: 9n * gigabyte }]],
       [
         senders,
         [

@@ -1,8 +1,10 @@
 // States made by hand: what the servers would have answered, as the store would hold it.
 
 import type { ServerFacts } from '../../src/model/facts.ts'
+import { progressMarks } from '../../src/model/progress-pace.ts'
 import { defaultThresholds } from '../../src/model/thresholds.ts'
 import { untrusted } from '../../src/model/untrusted.ts'
+import type { ProgressSample } from '../../src/sql/progress.ts'
 import type { Query } from '../../src/sql/query.ts'
 import type { Entry, Sample, ServerState, Settings, State } from '../../src/store/state.ts'
 import { createState } from '../../src/store/store.ts'
@@ -95,8 +97,16 @@ export function stateOf(servers: readonly ServerOptions[], now: number = noon, s
     for (const [query, problem] of Object.entries(problems)) {
       readings[query] = { ...(readings[query] ?? { sample: null, previous: null }), problem }
     }
+    const marks = samples.filter(({ query }) => query === 'progress')
     const up = { state: 'up', word: 'LIVE', since: now, why: null } as const
-    return [given.id, { ...(state.servers[given.id] as ServerState), link: up, lastAnswerAt: now, ...given, readings }] as const
+    const progressed = marks.reduce<ServerState['progressMarks']>(
+      (before, { rows, at }) => progressMarks(before, rows as unknown as ProgressSample[], at),
+      {},
+    )
+    return [
+      given.id,
+      { ...(state.servers[given.id] as ServerState), progressMarks: progressed, link: up, lastAnswerAt: now, ...given, readings },
+    ] as const
   })
   return { ...state, servers: Object.fromEntries(made) }
 }
