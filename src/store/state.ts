@@ -89,6 +89,8 @@ export type ListView = {
   readonly filter: string
   readonly tagged: readonly string[]
   readonly tree: boolean
+  /** Ids of the rows of a folding tree whose children are shown. */
+  readonly opened: readonly string[]
   /** Where the selected row stood last: when it is gone, the cursor stays at this place. */
   readonly lastIndex: number
 }
