@@ -86,7 +86,7 @@ export const commands: readonly Command[] = [
   {
     id: 'open',
     label: 'Open',
-    help: 'Shows the partitions or chunks of the row, or folds them again.',
+    help: 'Opens the row into its partitions, or folds it.',
     enabled: state => listOf(state).folds === true || 'the rows of this list have nothing to open',
     run: ({ store }) => {
       const state = store.getState()

@@ -23,9 +23,11 @@ export type IndexPaneRow = {
   /** Quoted names for a command: of the index and of its table. */
   readonly qualified: Untrusted
   readonly table_qualified: Untrusted
-  /** i index, I index of a partitioned table: its figures are sums over its partitions' indexes. */
+  /** i index, I index of a partitioned table. */
   readonly relkind: Untrusted
+  /** Of the partitioned table or hypertable, the index that this one is a part of. */
   readonly parentIndexrelid: bigint | null
+  /** How many indexes of partitions or chunks it stands for; then its figures are sums over them and itself. */
   readonly children: number
   readonly owned: boolean
   /** btree, gin... */
@@ -72,11 +74,13 @@ export function indexRows(facts: IndexFacts): IndexPaneRow[] {
   const age = (seconds: number | null) => (seconds === null ? null : seconds + elapsed)
   const spare = needless(indexes.rows)
   const complete = indexesLeftOut(facts) === 0
-  const members = Map.groupBy(indexes.rows, row => row.parent_indexrelid)
+  const parentOf = parents(indexes.rows)
+  const members = Map.groupBy(indexes.rows, row => parentOf.get(row.indexrelid) ?? null)
   return indexes.rows.map(row => {
     const leaves = leavesOf(row, members)
-    const partitioned = is(row.relkind, 'I')
-    const known = !partitioned || complete
+    const parentIndexrelid = parentOf.get(row.indexrelid) ?? null
+    const stands = leaves.length > 1 || leaves[0] !== row
+    const known = !stands || complete
     const measured = leaves.map(leaf => sizeOf.get(leaf.indexrelid))
     const bytes = known ? total(measured.map(size => size?.total_bytes ?? null)) : null
     const scans = known ? total(leaves.map(leaf => leaf.idx_scan)) : null
@@ -99,8 +103,8 @@ export function indexRows(facts: IndexFacts): IndexPaneRow[] {
       qualified: row.qualified,
       table_qualified: row.table_qualified,
       relkind: row.relkind,
-      parentIndexrelid: row.parent_indexrelid,
-      children: partitioned ? leaves.length : 0,
+      parentIndexrelid,
+      children: leaves.filter(leaf => leaf !== row).length,
       owned: row.owned,
       amname: row.amname,
       columns: row.columns,
@@ -119,7 +123,7 @@ export function indexRows(facts: IndexFacts): IndexPaneRow[] {
       indisvalid: row.indisvalid,
       indisready: row.indisready,
       building: row.building,
-      unused: scans === null ? null : scans === 0n && droppable(row) && row.parent_indexrelid === null && row.indisvalid,
+      unused: scans === null ? null : scans === 0n && droppable(row) && parentIndexrelid === null && row.indisvalid,
       duplicateOf,
       prefixOf,
       stats_reset: row.stats_reset,
@@ -137,9 +141,32 @@ export const isLeftover = (row: IndexPaneRow) => isInvalid(row) && /_cc(new|old)
 /** Whether it only makes reading faster: others keep promises. */
 const droppable = (row: IndexRow) => !row.indisunique && !row.indisexclusion && !row.indisreplident && row.conname === null
 
+/** An index of a chunk is like one of its hypertable, and only TimescaleDB's own catalog says more than that. */
+function parents(rows: readonly IndexRow[]): ReadonlyMap<bigint, bigint> {
+  const looks = (row: IndexRow) =>
+    [
+      row.columns,
+      row.amname,
+      row.indclass,
+      row.indoption,
+      row.indisunique,
+      row.expressions !== null,
+      row.predicate !== null,
+    ].join('|')
+  const byTable = Map.groupBy(rows, row => row.indrelid)
+  const out = new Map<bigint, bigint>()
+  for (const row of rows) {
+    const above = row.parent_indrelid === null ? [] : (byTable.get(row.parent_indrelid) ?? [])
+    const parent = row.parent_indexrelid ?? above.find(other => looks(other) === looks(row))?.indexrelid
+    if (parent !== undefined) out.set(row.indexrelid, parent)
+  }
+  return out
+}
+
+/** Those with storage of their own: itself unless it is of a partitioned table, and all that it stands for. */
 function leavesOf(row: IndexRow, members: ReadonlyMap<bigint | null, readonly IndexRow[]>): readonly IndexRow[] {
-  if (!is(row.relkind, 'I')) return [row]
-  return (members.get(row.indexrelid) ?? []).flatMap(member => leavesOf(member, members))
+  const below = (members.get(row.indexrelid) ?? []).flatMap(member => leavesOf(member, members))
+  return is(row.relkind, 'I') ? below : [row, ...below]
 }
 
 function total(values: readonly (bigint | null)[]): bigint | null {

@@ -9,6 +9,7 @@ import { rowWidths, tableSizes, tableSlices, tables } from '../sql/tables.ts'
 import { compressedParts, hypertables } from '../sql/timescale.ts'
 import { picture, read } from '../store/selectors.ts'
 import type { Reading, State } from '../store/state.ts'
+import { databasesList, tablespacesList } from './databases.ts'
 import { indexesList, indexWords } from './indexes.ts'
 import { type Column, type DetailLine, list, type Panel, type Selected, type Tone } from './panel.ts'
 import { ageNotice, focusOf, noServer, notice, withoutRows } from './sessions.ts'
@@ -258,5 +259,5 @@ export const tablesPanel: Panel = {
   key: '6',
   title: 'Tables',
   scope: 'server',
-  lists: [tablesList, indexesList],
+  lists: [tablesList, indexesList, databasesList, tablespacesList],
 }

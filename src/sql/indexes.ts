@@ -29,12 +29,14 @@ WITH builders AS MATERIALIZED (
      AND t.oid NOT IN (SELECT d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
                         WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass
                           AND d.deptype = 'e' AND e.extname = 'timescaledb')
+     AND NOT (n.nspname = '_timescaledb_internal' AND t.relname ~ '^(_compressed_hypertable|compress_hyper)_')
    ORDER BY x.indisvalid, c.relpages DESC, x.indexrelid
    LIMIT ${indexLimit}
 )
 SELECT x.indexrelid::int8 AS indexrelid, x.indrelid::int8 AS indrelid, x.nspname AS schemaname, x.relname, x.indexrelname,
        format('%I.%I', x.nspname, x.indexrelname) AS qualified, format('%I.%I', x.nspname, x.relname) AS table_qualified,
        x.relkind, (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = x.indexrelid)::int8 AS parent_indexrelid,
+       (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = x.indrelid AND i.inhseqno = 1)::int8 AS parent_indrelid,
        pg_has_role(x.relowner, 'USAGE') AS owned, m.amname, x.relpages::int8 AS relpages,
        pg_stat_get_numscans(x.indexrelid) AS idx_scan, pg_stat_get_tuples_returned(x.indexrelid) AS idx_tup_read,
        ${lastScan} AS last_idx_scan, extract(epoch FROM clock_timestamp() - ${lastScan})::float8 AS last_idx_scan_age_seconds,
@@ -60,7 +62,7 @@ SELECT x.indexrelid::int8 AS indexrelid, x.indrelid::int8 AS indrelid, x.nspname
 
 /**
  * A row for each index. `relkind` I: of a partitioned table, without storage of its own. An expression goes by the name that PostgreSQL gave its
- * column (`lower`). `indkey` and the like as text, `expressions` and `predicate` as digests: for comparing. `building`: it is not valid yet because
+ * column (`lower`). `parent_indrelid`: the table that its table inherits from. `indkey` and the like as text, `expressions` and `predicate` as digests: for comparing. `building`: it is not valid yet because
  * somebody builds it. `last_idx_scan` from PostgreSQL 16 on. `stats_reset`: since when scans are counted, NULL for since ever.
  */
 export const indexes = query({
@@ -77,6 +79,7 @@ export const indexes = query({
     table_qualified: 'text!',
     relkind: 'text!',
     parent_indexrelid: 'big',
+    parent_indrelid: 'big',
     owned: 'bool!',
     amname: 'text!',
     relpages: 'big!',

@@ -16,8 +16,8 @@ const userSchema = `n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_to
 const effective = (name: string, kind = 'float8') =>
   `coalesce(max(option_value) FILTER (WHERE option_name = '${name}')::${kind}, current_setting('${name}', true)::${kind})`
 
-/** null where there is nothing to be said: a standby counts no changes. */
-const counted = (column: string) => `CASE WHEN NOT settings.standby THEN s.${column} END AS ${column}`
+/** null where there is nothing to be said: a standby counts no changes, and nobody does without track_counts. */
+const counted = (column: string) => `CASE WHEN settings.counts THEN s.${column} END AS ${column}`
 
 const secondsSince = (moment: string) => `extract(epoch FROM clock_timestamp() - ${moment})::float8`
 
@@ -29,13 +29,14 @@ type Differences = { readonly lastScans: boolean; readonly frozenPages: string; 
 const tablesText = ({ lastScans, frozenPages, maintains }: Differences) => `
 WITH RECURSIVE settings AS MATERIALIZED (
   SELECT pg_is_in_recovery() AS standby,
+         NOT pg_is_in_recovery() AND current_setting('track_counts')::bool AS counts,
          current_setting('autovacuum')::bool AND current_setting('track_counts')::bool AS autovacuum,
          pg_has_role(d.datdba, 'USAGE') AS owns_database,
          pg_stat_get_db_stat_reset_time(d.oid)::text AS stats_reset
     FROM pg_database d WHERE d.datname = current_database()
 ), rel AS MATERIALIZED (
   SELECT c.oid, n.nspname, c.relname, c.relkind, c.relowner, c.relpages, nullif(c.reltuples, -1) AS reltuples, c.reloptions,
-         CASE WHEN c.relkind <> 'p' THEN age(c.relfrozenxid) END AS freeze_age,
+         CASE WHEN c.relfrozenxid::text::int8 >= 3 THEN age(c.relfrozenxid) END AS freeze_age,
          CASE WHEN c.relkind <> 'p' THEN mxid_age(c.relminmxid) END AS multixact_age,
          ${frozenPages} AS frozen_pages,
          (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = c.oid AND i.inhseqno = 1) AS parent

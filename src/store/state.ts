@@ -1,5 +1,6 @@
 // The noun list: everything the monitor knows, as plain data that is replaced and never mutated. Only updates.ts changes it.
 
+import type { FirstSize } from '../model/databases.ts'
 import type { ServerFacts } from '../model/facts.ts'
 import type { Thresholds } from '../model/thresholds.ts'
 import type { Query, RowOf, Untrusted } from '../sql/query.ts'
@@ -78,6 +79,8 @@ export type ServerState = {
   readonly lastAnswerAt: number | null
   /** Marks made by the model on samples of several ticks: when a paused database was first seen, by name. */
   readonly firstSeen: Readonly<Record<string, number>>
+  /** Sizes of databases and tablespaces as they were first seen, for their growth. */
+  readonly firstSizes: Readonly<Record<string, FirstSize>>
 }
 
 export type Sort = { readonly column: string; readonly descending: boolean }

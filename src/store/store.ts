@@ -60,5 +60,6 @@ function emptyServer(seed: ServerSeed, now: number): ServerState {
     lsnHistory: [],
     lastAnswerAt: null,
     firstSeen: {},
+    firstSizes: {},
   }
 }

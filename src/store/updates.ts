@@ -1,5 +1,6 @@
 // Every change of the state, by name. Each takes the store and what happened; nothing else writes.
 
+import { sizeMarks } from '../model/databases.ts'
 import { seenMarks } from '../model/pools.ts'
 import type { PulseRow } from '../sql/server.ts'
 import type {
@@ -59,7 +60,7 @@ function withSample(server: ServerState, sample: Sample): ServerState {
       problem: null,
     }),
   )
-  const told = sample.query === 'pulse' ? withPulse(next, sample) : next
+  const told = sample.query === 'pulse' ? withPulse(next, sample) : withFirstSizes(next, sample)
   return server.kind === 'pgbouncer' ? { ...told, firstSeen: kept(server.firstSeen, seenMarks(told), sample.at) } : told
 }
 
@@ -75,6 +76,13 @@ function withPulse(server: ServerState, sample: Sample): ServerState {
   const role: Role = pulse.in_recovery ? 'standby' : 'primary'
   const history = role === server.role ? server.lsnHistory : []
   return { ...server, role, lsnHistory: pulse.lsn === null ? history : remembered(history, { at: sample.at, lsn: pulse.lsn }) }
+}
+
+function withFirstSizes(server: ServerState, sample: Sample): ServerState {
+  const fresh = sizeMarks(sample.query, sample.rows).filter(([key]) => !(key in server.firstSizes))
+  if (fresh.length === 0) return server
+  const firsts = Object.fromEntries(fresh.map(([key, bytes]) => [key, { at: sample.at, bytes }]))
+  return { ...server, firstSizes: { ...server.firstSizes, ...firsts } }
 }
 
 function remembered(history: readonly LsnPoint[], point: LsnPoint): readonly LsnPoint[] {

@@ -332,12 +332,12 @@ describe('tree, panes, lists, servers', () => {
   })
 
   test('digits, Tab and Shift-Tab go to panes, round the ends, and ask for what is new', () => {
-    const visited = ['2', '3', '4', '5', 'Tab', 'S-Tab', 'S-Tab', 'Tab'].map(key => {
+    const visited = ['2', '3', '4', '5', '6', 'Tab', 'S-Tab', 'S-Tab', 'Tab'].map(key => {
       press(key)
       return state().view.panel
     })
-    expect(visited).toEqual(['locks', 'replication', 'chunks', 'pools', 'activity', 'pools', 'chunks', 'pools'])
-    expect(pokes).toBe(8)
+    expect(visited).toEqual(['locks', 'replication', 'chunks', 'pools', 'tables', 'activity', 'tables', 'pools', 'tables'])
+    expect(pokes).toBe(9)
   })
 
   test('F2 goes through the lists of a pane; a pane with one says so', () => {

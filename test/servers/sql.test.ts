@@ -7,6 +7,7 @@ import { type Folder, temporaryFolder } from '../../src/lab/folder.ts'
 import { type PostgresServer, type PostgresVersion, startPostgres, startStandby } from '../../src/lab/postgres.ts'
 import { decodeRow, textOnly } from '../../src/server/decode.ts'
 import * as activity from '../../src/sql/activity.ts'
+import * as databases from '../../src/sql/databases.ts'
 import * as indexes from '../../src/sql/indexes.ts'
 import * as locks from '../../src/sql/locks.ts'
 import { pickVariant, type Query } from '../../src/sql/query.ts'
@@ -15,7 +16,9 @@ import * as server from '../../src/sql/server.ts'
 import * as tables from '../../src/sql/tables.ts'
 
 const isQuery = (value: unknown): value is Query => typeof value === 'object' && value !== null && 'variants' in value
-const queries = [activity, indexes, locks, replication, server, tables].flatMap(file => Object.values(file).filter(isQuery))
+const queries = [activity, databases, indexes, locks, replication, server, tables].flatMap(file =>
+  Object.values(file).filter(isQuery),
+)
 
 let folder: Folder
 beforeAll(() => {
