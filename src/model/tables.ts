@@ -57,6 +57,7 @@ export type TablePaneRow = {
   readonly locked: boolean
   readonly sizeProblem: string | null
   readonly sizeAgeSeconds: number | null
+  /** Null: nobody has counted, on a standby, or after the statistics were lost. */
   readonly n_live_tup: bigint | null
   readonly n_dead_tup: bigint | null
   /** Share of dead rows in all, 0..1; null where there are none at all. */
@@ -140,6 +141,7 @@ export function tableRows(facts: TableFacts): TablePaneRow[] {
       lastAnalyzeAgeSeconds: age(row.last_analyze_age_seconds),
       lastAutoanalyzeAgeSeconds: age(row.last_autoanalyze_age_seconds),
     }
+    const [live, dead] = isUnseen(row, heap) ? [null, null] : [row.n_live_tup, row.n_dead_tup]
     const total = heap === null || index === null || toast === null ? null : heap + index + toast
     return {
       server: facts.server,
@@ -163,9 +165,9 @@ export function tableRows(facts: TableFacts): TablePaneRow[] {
       locked,
       sizeProblem: total === null ? problem : null,
       sizeAgeSeconds: total === null || facts.sizes === null ? null : Math.max(0, now - facts.sizes.at) / 1000,
-      n_live_tup: row.n_live_tup,
-      n_dead_tup: row.n_dead_tup,
-      deadRatio: share(row.n_dead_tup, row.n_live_tup),
+      n_live_tup: live,
+      n_dead_tup: dead,
+      deadRatio: share(dead, live),
       n_mod_since_analyze: row.n_mod_since_analyze,
       n_ins_since_vacuum: row.n_ins_since_vacuum,
       ...rates(row, earlier.get(row.relid), interval),
@@ -202,6 +204,10 @@ export function tableRows(facts: TableFacts): TablePaneRow[] {
     }
   })
 }
+
+/** Pages of which the statistics have never seen a row: they were reset or lost, and their zeros say nothing. */
+const isUnseen = (row: TableRow, heapBytes: bigint | null) =>
+  row.n_live_tup === 0n && row.n_dead_tup === 0n && row.n_tup_ins === 0n && ((heapBytes ?? 0n) > 0n || (row.relpages ?? 0n) > 0n)
 
 /** From where on a table is large enough for an index to matter. */
 const largeBytes = 8 * 1024 * 1024

@@ -55,8 +55,11 @@ function select(state: State): Selected<TablePaneRow> {
 
 const text = (value: Untrusted | null) => (value === null ? absent : drawable(value))
 
-/** A continuous aggregate goes by its own name: the one of its hypertable says nothing. */
-const nameText = (row: TablePaneRow) => `${drawable(row.view_schema ?? row.schemaname)}.${drawable(row.view_name ?? row.relname)}`
+/** A continuous aggregate goes by its own name: the one of its hypertable says nothing. A chunk's schema says nothing either. */
+function nameText(row: TablePaneRow): string {
+  if (row.parentRelid !== null && is(row.schemaname, '_timescaledb_internal')) return drawable(row.relname)
+  return `${drawable(row.view_schema ?? row.schemaname)}.${drawable(row.view_name ?? row.relname)}`
+}
 
 /** On a standby nothing is known of vacuums; elsewhere no time means that there was none. */
 const ageText = (row: TablePaneRow, seconds: number | null) =>
@@ -200,12 +203,14 @@ function bloatWords(row: TablePaneRow): string {
   if (row.bloatEstimateBytes === null) {
     return row.children > 0
       ? 'see each of those it stands for'
-      : 'not to be estimated: below 16 pages, never analyzed, or this role may not SELECT all its columns'
+      : 'not to be estimated: below 16 pages or not analyzed some minutes ago, or this role may not SELECT all its columns'
   }
   return `${bytes(row.bloatEstimateBytes)} (${percent(row.bloatEstimateRatio)} of its pages) beyond what its rows need at their average width; pgstattuple would tell exactly`
 }
 
 function rowsWords(row: TablePaneRow): string {
+  if (row.n_live_tup === null)
+    return 'not known: the statistics have never seen a row of it (a standby, a reset, a crash, an upgrade)'
   return `${count(row.n_live_tup)} live, ${count(row.n_dead_tup)} dead (${percent(row.deadRatio)}), as counted by the statistics`
 }
 

@@ -292,7 +292,7 @@ export type TableSizeRow = RowOf<typeof tableSizes>
 export const rowWidths = query({
   id: 'rowWidths',
   on: 'postgres',
-  every: 600,
+  every: 300,
   columns: { relid: 'big!', data_width_bytes: 'num!', has_nulls: 'bool!', columns: 'int!' },
   variants: [
     {
