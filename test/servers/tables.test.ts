@@ -9,6 +9,7 @@ import type { DatabasePaneRow, TablespacePaneRow } from '../../src/model/databas
 import type { IndexPaneRow } from '../../src/model/indexes.ts'
 import type { TablePaneRow } from '../../src/model/tables.ts'
 import { tablesPanel } from '../../src/panels/tables.ts'
+import { query } from '../../src/sql/query.ts'
 import type { State } from '../../src/store/state.ts'
 import { type Watching, watching } from '../support/watching.ts'
 
@@ -364,6 +365,60 @@ test('rates are of the time between two samples, and unknown across a reset', as
   watched.poller.again('pg')
   const after = await watched.until(s => sample(s) !== sample(state), 'the rows after')
   expect(named(tablesOf(after), 't').insertsPerSecond).toBeNull()
+})
+
+test('a slice that meets a lock is measured once more, and only then given up', async () => {
+  const server = await startPostgres({ version: 16, dir: folder.path, name: 'retried' })
+  ends.push(() => server.stop('immediate'))
+  await withClient(server, client => client.query('CREATE TABLE t (id int)'))
+  const ofKeys = query({
+    id: 'keys',
+    on: 'postgres',
+    every: 60,
+    columns: { key: 'text!' },
+    variants: [{ from: 130000, text: `SELECT unnest(ARRAY['public.t', 'pg_class']) AS key` }],
+  })
+  const measured = (retryLocked: boolean) =>
+    query({
+      id: `measured${retryLocked}`,
+      on: 'postgres',
+      every: 60,
+      forEach: { query: ofKeys, key: 'key', retryLocked },
+      columns: { key: 'text!', bytes: 'big!' },
+      variants: [
+        {
+          from: 130000,
+          text: `
+SELECT $1::text AS key, pg_relation_size($1::text::regclass) AS bytes
+  FROM pg_sleep(CASE WHEN $1::text = 'pg_class' THEN 0.5 ELSE 0 END)`,
+        },
+      ],
+    })
+  const [once, again] = [measured(false), measured(true)]
+  const holder = await connect(server)
+  ends.push(() => holder.end())
+  await holder.query('BEGIN; LOCK TABLE t')
+  const watched = watching(
+    [{ id: 'pg', conninfo: server.conninfo }],
+    [{ ...tablesPanel.lists[0]!, needs: [ofKeys, once, again] }],
+  )
+  ends.push(watched.stop)
+  const sample = (state: State, { id }: { id: string }) => state.servers.pg?.readings[id]?.sample
+  const told = (state: State, of: { id: string }) => [
+    sample(state, of)?.rows.map(({ key }) => key),
+    sample(state, of)?.skipped.map(({ key, code }) => [key, code]),
+  ]
+  const first = await watched.until(state => Boolean(sample(state, once)), 'the first round')
+  expect(told(first, once)).toEqual([['pg_class'], [['public.t', '55P03']]])
+  // Now it is the turn of the one that tries again: the lock goes while it is busy elsewhere.
+  const asleep = () =>
+    withClient(server, client =>
+      client.query(`SELECT FROM pg_stat_activity WHERE application_name = 'pgvigil' AND wait_event = 'PgSleep'`),
+    )
+  await expect.poll(async () => (await asleep()).rowCount, { timeout: 5000, interval: 20 }).toBe(1)
+  await holder.query('ROLLBACK')
+  const second = await watched.until(state => Boolean(sample(state, again)), 'the second round')
+  expect(told(second, again)).toEqual([['pg_class', 'public.t'], []])
 })
 
 test('a standby says what it does not count, and gives it as not known', async () => {
