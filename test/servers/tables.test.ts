@@ -64,6 +64,7 @@ const schema = `
   INSERT INTO wide SELECT i, string_agg(md5(i::text || j), '') FROM generate_series(1, 50) i, generate_series(1, 200) j GROUP BY i;
   CREATE TABLE due (id int) WITH (autovacuum_vacuum_threshold = 7, autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_threshold = 100000);
   INSERT INTO due SELECT i FROM generate_series(1, 1000) i;
+  CREATE TABLE kept (id int) WITH (autovacuum_vacuum_insert_threshold = -1, autovacuum_freeze_max_age = 100000, fillfactor = 70);
   CREATE TABLE quiet (id int);
   INSERT INTO quiet SELECT i FROM generate_series(1, 10) i;
   CREATE SCHEMA "My S";
@@ -177,6 +178,7 @@ describe.each([13, 15, 16, 18] as PostgresVersion[])('PostgreSQL %i', version =>
     expect(named(rows, 'quiet')).toMatchObject({ vacuumDue: false, analyzeDue: false, autovacuum_enabled: true })
     expect(named(rows, 'quiet').vacuumThreshold).toBeCloseTo(52, 6)
     expect(named(rows, 'quiet').insertThreshold).toBeCloseTo(1002, 6)
+    expect(named(rows, 'kept')).toMatchObject({ insertThreshold: null, autovacuum_freeze_max_age: 100_000 })
     // Much is dead, but its autovacuum is off.
     expect(named(rows, 'big')).toMatchObject({ vacuumDue: false, autovacuum_enabled: false, n_dead_tup: 20_000n })
     expect(named(rows, 'big').deadRatio).toBeCloseTo(1 / 3, 2)
@@ -184,6 +186,28 @@ describe.each([13, 15, 16, 18] as PostgresVersion[])('PostgreSQL %i', version =>
     // A third of its pages, as far as one can tell from the average width.
     expect(named(rows, 'big').bloatEstimateRatio).toBeGreaterThan(0.28)
     expect(named(rows, 'big').bloatEstimateRatio).toBeLessThan(0.38)
+  })
+
+  test.runIf(version >= 18)('from 18 on a threshold has a limit, and what is frozen does not count for inserts', async () => {
+    await withClient(server, async client => {
+      await client.query(
+        'CREATE TABLE capped (id int) WITH (autovacuum_vacuum_max_threshold = 3, autovacuum_vacuum_insert_threshold = 0)',
+      )
+      await client.query('INSERT INTO capped SELECT i FROM generate_series(1, 10000) i')
+      // 18.4 marks the pages as frozen when it meets them frozen.
+      await client.query('VACUUM (FREEZE) capped')
+      await client.query('VACUUM (FREEZE) capped')
+      await client.query('INSERT INTO capped SELECT i FROM generate_series(1, 10000) i')
+      await client.query('ANALYZE capped')
+      const { rows } = await client.query(
+        `SELECT relallfrozen::float8 / relpages AS frozen FROM pg_class WHERE relname = 'capped'`,
+      )
+      const capped = named(tablesOf(await look(server.conninfo)), 'capped')
+      expect(rows[0].frozen).toBeGreaterThan(0.4)
+      expect(capped.vacuumThreshold).toBe(3)
+      expect(capped.insertThreshold).toBeCloseTo(0.2 * 20_000 * (1 - rows[0].frozen), 3)
+      await client.query('DROP TABLE capped')
+    })
   })
 
   test('a partitioned table is one row with the sums, and its partitions hang under it', async () => {
