@@ -5,7 +5,7 @@ import type { Untrusted } from '../sql/query.ts'
 import type { RowWidthRow, TableRow, TableSizeRow } from '../sql/tables.ts'
 import type { CompressedPartRow, HypertableRow } from '../sql/timescale.ts'
 import { perSecond } from './format.ts'
-import { sizesOf, type TableSize } from './table-sizes.ts'
+import { sizesOf } from './table-sizes.ts'
 import { is, raw } from './untrusted.ts'
 
 export type Skipped = { readonly key: Untrusted; readonly why: string; readonly code: string | null }
@@ -284,5 +284,3 @@ export function tablesLeftOut({ tables }: TableFacts): number {
 export function lockedCount(rows: readonly TablePaneRow[]): number {
   return rows.filter(row => row.locked && row.children === 0).length
 }
-
-export type { TableSize }
