@@ -51,6 +51,22 @@ export const commands: readonly Command[] = [
       update.changeList(store, list.id, { tree: !viewOf(store.getState(), list).tree })
     },
   },
+  {
+    id: 'open',
+    label: 'Open',
+    help: 'Opens the row into its partitions, or folds it.',
+    enabled: state => listOf(state).folds === true || 'the rows of this list have nothing to open',
+    run: ({ store }) => {
+      const state = store.getState()
+      const chosen = selectedRow(state)
+      if (!chosen) return
+      const { opened } = viewOf(state, chosen.list)
+      const { id } = chosen.item
+      update.changeList(store, chosen.list.id, {
+        opened: opened.includes(id) ? opened.filter(other => other !== id) : [...opened, id],
+      })
+    },
+  },
   { id: 'sortMenu', label: 'Sort', help: 'Chooses the column to sort by.', run: context => openMenu(context, 'sort') },
   { id: 'sortNext', label: 'Sort next', help: 'Sorts by the next column.', run: ({ store }) => go.sortBy(store, 1) },
   { id: 'sortPrevious', label: 'Sort previous', help: 'Sorts by the previous column.', run: ({ store }) => go.sortBy(store, -1) },

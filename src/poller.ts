@@ -42,6 +42,8 @@ const lendMs = longestStatementMs + 3000
 const mostPatience = 4
 /** Each row whose detail was opened is a want of its own: they are not kept for ever. */
 const rememberedWants = 500
+/** SQLSTATE of a lock_timeout. */
+const lockNotAvailable = '55P03'
 const retry = { firstMs: 250, capMs: 5000, jitter: 0.2, deniedMs: 30_000 }
 /** A session that was lost sooner than this is another failure in a row, not a success that ends the row. Milliseconds. */
 const lastingMs = 5000
@@ -82,6 +84,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
       rows: Readonly<Record<string, unknown>>[]
       skipped: { key: Untrusted; why: string; code: string | null }[]
       tookMs: number
+      /** Keys whose run met a lock and is still to be done once more, or was. */
+      retried: Set<string>
     }
   >()
   let patience = 1
@@ -247,12 +251,18 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   /** Goes on with a query that runs once for each row of another; false when the next tick is due before it is through. */
   async function continueEach(want: Want, until: () => number): Promise<boolean> {
     const { query } = want
-    const { query: over, key } = query.forEach as NonNullable<Query['forEach']>
+    const { query: over, key, retryLocked = false } = query.forEach as NonNullable<Query['forEach']>
     const text = textOf(query)
     if (text === null) return take(want)
     const objects = options.rows(id, over.id)
     if (!objects) return true
-    const round = rounds.get(query.id) ?? { keys: objects.map(row => row[key] as string), rows: [], skipped: [], tookMs: 0 }
+    const round = rounds.get(query.id) ?? {
+      keys: objects.map(row => row[key] as string),
+      rows: [],
+      skipped: [],
+      tookMs: 0,
+      retried: new Set<string>(),
+    }
     rounds.set(query.id, round)
     do {
       const value = round.keys.shift()
@@ -263,7 +273,10 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
         round.tookMs += tookMs
       } catch (error) {
         if (!(error instanceof ServerError) || error.kind !== 'refused') throw error
-        round.skipped.push({ key: value as unknown as Untrusted, why: drawable(error.message), code: error.code })
+        if (retryLocked && error.code === lockNotAvailable && !round.retried.has(value)) {
+          round.retried.add(value)
+          round.keys.push(value)
+        } else round.skipped.push({ key: value as unknown as Untrusted, why: drawable(error.message), code: error.code })
       }
     } while (!stopped && Date.now() < until())
     if (round.keys.length > 0) return false

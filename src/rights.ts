@@ -7,7 +7,7 @@ import { panels } from './panels/index.ts'
 import type { AnyList, Panel } from './panels/panel.ts'
 import { namesOf } from './sessions.ts'
 import type { Query } from './sql/query.ts'
-import { linkOf, read } from './store/selectors.ts'
+import { linkOf, read, rowsOf } from './store/selectors.ts'
 import type { Sample, ServerState, State } from './store/state.ts'
 
 /** `remedy` null: nothing is missing, or nothing would help. Texts are drawable. */
@@ -51,6 +51,7 @@ function sight(state: State, server: ServerState, panel: Panel, list: AnyList, q
     const reading = read(state, server.id, query)
     // The first is the one whose rows the list shows; what others add can be missing.
     if (reading.kind === 'unavailable') {
+      if (query !== queries[0] && query.needs?.extension) continue
       return {
         pane,
         sees: query === queries[0] ? 'nothing' : 'part',
@@ -65,6 +66,10 @@ function sight(state: State, server: ServerState, panel: Panel, list: AnyList, q
   const hidden = ofOthers[list.id]
   if (hidden && server.facts?.readsAllStats === false) {
     return { pane, sees: 'part', what: `not to be seen: ${hidden}`, remedy: `GRANT pg_monitor TO ${role};` }
+  }
+  const unmeasured = hiddenSizes(state, server, list)
+  if (unmeasured > 0) {
+    return { pane, sees: 'part', what: `${unmeasured} sizes not to be read`, remedy: `GRANT pg_monitor TO ${role};` }
   }
   const skipped = queries.flatMap(query => (server.readings[query.id]?.sample as Sample | null | undefined)?.skipped ?? [])
   const [first] = skipped
@@ -81,6 +86,13 @@ function sight(state: State, server: ServerState, panel: Panel, list: AnyList, q
     return { pane, sees: 'part', what: "errors of others' jobs: only to their owner and the database's", remedy: null }
   }
   return { pane, sees: 'all', what: '', remedy: null }
+}
+
+/** How many databases or tablespaces our role may not have measured. */
+function hiddenSizes(state: State, server: ServerState, list: AnyList): number {
+  if (list.id !== 'databases' && list.id !== 'tablespaces') return 0
+  const rows = rowsOf(state, server.id, list.needs[0]!) as readonly Readonly<Record<string, unknown>>[]
+  return rows.filter(row => (list.id === 'databases' ? row.measurable === false : row.total_bytes === null)).length
 }
 
 function failedRemedy(error: string, server: ServerState, role: string): string | null {

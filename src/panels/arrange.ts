@@ -8,7 +8,7 @@ import type { AnyList, AnyRow, Column } from './panel.ts'
 export type Item = {
   readonly id: string
   readonly row: AnyRow
-  /** The branches to draw before the tree column: '', '├ ', '│ └ '... */
+  /** The branches to draw before the tree column: '', '├ ', '│ └ '..., and ▸ or ▾ of a row that folds. */
   readonly branch: string
 }
 
@@ -30,7 +30,7 @@ export function arrange(list: AnyList, rows: readonly AnyRow[], view: ListView, 
     .sort(([, a], [, b]) => a.order - b.order)
     .map(([title, section]) => ({
       title,
-      items: view.tree && list.parentId ? branches(list, section.rows) : flat(list, section.rows),
+      items: view.tree && list.parentId ? branches(list, section.rows, view) : flat(list, section.rows),
     }))
 }
 
@@ -79,7 +79,7 @@ function flat(list: AnyList, rows: readonly AnyRow[]): readonly Item[] {
 /** Cells of branches after which deeper rows are not indented further: no column has more room. */
 const deepestStem = 40
 
-function branches(list: AnyList, rows: readonly AnyRow[]): readonly Item[] {
+function branches(list: AnyList, rows: readonly AnyRow[], view: ListView): readonly Item[] {
   const nodeId = list.treeId ?? list.rowId
   const present = new Set(rows.map(nodeId))
   const children = new Map<string | null, AnyRow[]>()
@@ -91,7 +91,16 @@ function branches(list: AnyList, rows: readonly AnyRow[]): readonly Item[] {
     else children.set(under, [row])
   }
   const items: Item[] = []
+  const opened = new Set(view.opened)
   const seen = new Set<string>()
+  const hide = (id: string) => {
+    const hidden = [...(children.get(id) ?? [])]
+    for (let row = hidden.pop(); row; row = hidden.pop()) {
+      if (seen.has(nodeId(row))) continue
+      seen.add(nodeId(row))
+      hidden.push(...(children.get(nodeId(row)) ?? []))
+    }
+  }
   // A stack and not recursion: a queue of thousands for one lock may be a chain as deep.
   const waiting: { row: AnyRow; stem: string; branch: string }[] = []
   const push = (parent: string | null, stem: string) => {
@@ -111,8 +120,12 @@ function branches(list: AnyList, rows: readonly AnyRow[]): readonly Item[] {
     const id = nodeId(next.row)
     if (seen.has(id)) continue
     seen.add(id)
-    items.push({ id: list.rowId(next.row), row: next.row, branch: next.branch })
-    push(id, next.stem)
+    const rowId = list.rowId(next.row)
+    const open = !list.folds || view.filter !== '' || opened.has(rowId)
+    const mark = list.folds && children.has(id) ? (open ? '▾ ' : '▸ ') : ''
+    items.push({ id: rowId, row: next.row, branch: next.branch + mark })
+    if (open) push(id, next.stem)
+    else hide(id)
   }
   // Rows that hang under each other in a ring have no root: they still have to be seen.
   for (const row of rows) if (!seen.has(nodeId(row))) items.push({ id: list.rowId(row), row, branch: '' })

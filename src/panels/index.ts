@@ -7,8 +7,17 @@ import type { Panel } from './panel.ts'
 import { poolsPanel } from './pools.ts'
 import { progressPanel } from './progress.ts'
 import { replicationPanel } from './replication.ts'
+import { tablesPanel } from './tables.ts'
 
-export const panels: readonly Panel[] = [activityPanel, locksPanel, replicationPanel, chunksPanel, poolsPanel, progressPanel]
+export const panels: readonly Panel[] = [
+  activityPanel,
+  locksPanel,
+  replicationPanel,
+  chunksPanel,
+  poolsPanel,
+  tablesPanel,
+  progressPanel,
+]
 
 /** The pane of a name, an id or a key ("locks", "Locks", "2"); the first pane for null; null when there is none of that name. */
 export function panelNamed(name: string | null): Panel | null {

@@ -60,6 +60,8 @@ export type ListSpec<Row> = {
   readonly group?: (row: Row) => { readonly order: number; readonly title: string }
   /** The row this one hangs under, by its treeId; null for a root. Siblings follow the sort. */
   readonly parentId?: (row: Row) => string | null
+  /** A row's children are hidden until it is opened; a filter looks among them too. */
+  readonly folds?: true
   /** What rows name their parent by, where that is not the rowId. */
   readonly treeId?: (row: Row) => string
   readonly detail?: (row: Row, state: State) => readonly DetailLine[]

@@ -52,9 +52,10 @@ export type Query<C extends Columns = Columns> = {
   readonly params?: readonly Param[]
   /**
    * Run once for each row of another query's newest sample, with the text of that row's `key` column as $1. One that fails (a lock, say)
-   * costs its own rows only and is listed in the sample's `skipped`.
+   * costs its own rows only and is listed in the sample's `skipped`. `retryLocked`: one that met a lock is run once more, for a text that sees the lock then and
+   * goes round it.
    */
-  readonly forEach?: { readonly query: Query; readonly key: string }
+  readonly forEach?: { readonly query: Query; readonly key: string; readonly retryLocked?: boolean }
   /** Newest first. Every variant gives the same columns; what a version lacks it gives as NULL. */
   readonly variants: readonly Variant[]
   readonly columns: C

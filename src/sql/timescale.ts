@@ -177,6 +177,35 @@ SELECT $1::text AS hypertable, chunk_schema, chunk_name, before_compression_tota
 })
 export type CompressionRow = RowOf<typeof compressionStats>
 
+/** The table that holds the compressed rows of a chunk: no public view names it. */
+export const compressedParts = query({
+  id: 'compressedParts',
+  on: 'postgres',
+  every: 60,
+  needs: { extension: 'timescaledb' },
+  columns: { relid: 'big!', compressed_relid: 'big!' },
+  variants: [
+    {
+      from: 22900,
+      text: `
+SELECT relid::oid::int8 AS relid, compress_relid::oid::int8 AS compressed_relid
+  FROM _timescaledb_catalog.compression_settings WHERE compress_relid IS NOT NULL`,
+    },
+    {
+      from: 21100,
+      text: `
+SELECT c.oid::int8 AS relid, p.oid::int8 AS compressed_relid
+  FROM _timescaledb_catalog.chunk chunk
+  JOIN _timescaledb_catalog.chunk part ON part.id = chunk.compressed_chunk_id
+  JOIN pg_namespace cn ON cn.nspname = chunk.schema_name
+  JOIN pg_class c ON c.relnamespace = cn.oid AND c.relname = chunk.table_name
+  JOIN pg_namespace pn ON pn.nspname = part.schema_name
+  JOIN pg_class p ON p.relnamespace = pn.oid AND p.relname = part.table_name`,
+    },
+  ],
+})
+export type CompressedPartRow = RowOf<typeof compressedParts>
+
 /**
  * Jobs (policies and user-defined actions) with how they fare. `owned`: our role has the owner's privileges, which running and changing takes. `job_status` Running is told by pg_stat_activity, so only to a role that may read all of it, and
  * may come once for each worker of a job: one row a job. The last error is visible to the job's owner and the database owner's members only.

@@ -1,5 +1,6 @@
 // The noun list: everything the monitor knows, as plain data that is replaced and never mutated. Only updates.ts changes it.
 
+import type { FirstSize } from '../model/databases.ts'
 import type { ServerFacts } from '../model/facts.ts'
 import type { ProgressMark } from '../model/progress-pace.ts'
 import type { Thresholds } from '../model/thresholds.ts'
@@ -81,6 +82,8 @@ export type ServerState = {
   readonly firstSeen: Readonly<Record<string, number>>
   /** How fast long commands went so far, by the command (model/progress-pace.ts). */
   readonly progressMarks: Readonly<Record<string, ProgressMark>>
+  /** Sizes of databases and tablespaces as they were first seen, for their growth. */
+  readonly firstSizes: Readonly<Record<string, FirstSize>>
 }
 
 export type Sort = { readonly column: string; readonly descending: boolean }
@@ -92,6 +95,8 @@ export type ListView = {
   readonly filter: string
   readonly tagged: readonly string[]
   readonly tree: boolean
+  /** Ids of the rows of a folding tree whose children are shown. */
+  readonly opened: readonly string[]
   /** Where the selected row stood last: when it is gone, the cursor stays at this place. */
   readonly lastIndex: number
 }

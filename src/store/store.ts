@@ -7,7 +7,15 @@ export type Store = Pick<StoreApi<State>, 'getState' | 'setState' | 'subscribe'>
 
 export type ServerSeed = Pick<ServerState, 'id' | 'kind' | 'host' | 'port' | 'user' | 'database'>
 
-export const freshListView: ListView = { selectedId: null, sort: null, filter: '', tagged: [], tree: true, lastIndex: 0 }
+export const freshListView: ListView = {
+  selectedId: null,
+  sort: null,
+  filter: '',
+  tagged: [],
+  tree: true,
+  opened: [],
+  lastIndex: 0,
+}
 
 /** A store in which nothing has been heard from any server yet. The first PostgreSQL server is in focus. */
 export function createState(seeds: readonly ServerSeed[], settings: Settings, panel: string, now: number): State {
@@ -53,5 +61,6 @@ function emptyServer(seed: ServerSeed, now: number): ServerState {
     lastAnswerAt: null,
     firstSeen: {},
     progressMarks: {},
+    firstSizes: {},
   }
 }

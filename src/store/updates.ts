@@ -1,5 +1,6 @@
 // Every change of the state, by name. Each takes the store and what happened; nothing else writes.
 
+import { sizeMarks } from '../model/databases.ts'
 import { seenMarks } from '../model/pools.ts'
 import { progressMarks } from '../model/progress-pace.ts'
 import type { ProgressSample } from '../sql/progress.ts'
@@ -62,7 +63,11 @@ function withSample(server: ServerState, sample: Sample): ServerState {
     }),
   )
   const told =
-    sample.query === 'pulse' ? withPulse(next, sample) : sample.query === 'progress' ? withProgress(next, sample) : next
+    sample.query === 'pulse'
+      ? withPulse(next, sample)
+      : sample.query === 'progress'
+        ? withProgress(next, sample)
+        : withFirstSizes(next, sample)
   return server.kind === 'pgbouncer' ? { ...told, firstSeen: kept(server.firstSeen, seenMarks(told), sample.at) } : told
 }
 
@@ -82,6 +87,13 @@ function withPulse(server: ServerState, sample: Sample): ServerState {
 
 function withProgress(server: ServerState, { rows, at }: Sample): ServerState {
   return { ...server, progressMarks: progressMarks(server.progressMarks, rows as readonly ProgressSample[], at) }
+}
+
+function withFirstSizes(server: ServerState, sample: Sample): ServerState {
+  const fresh = sizeMarks(sample.query, sample.rows).filter(([key]) => !(key in server.firstSizes))
+  if (fresh.length === 0) return server
+  const firsts = Object.fromEntries(fresh.map(([key, bytes]) => [key, { at: sample.at, bytes }]))
+  return { ...server, firstSizes: { ...server.firstSizes, ...firsts } }
 }
 
 function remembered(history: readonly LsnPoint[], point: LsnPoint): readonly LsnPoint[] {

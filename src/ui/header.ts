@@ -6,6 +6,7 @@ import type { Thresholds } from '../model/thresholds.ts'
 import { drawable, fit, short, type Untrusted, width } from '../model/untrusted.ts'
 import { findings } from '../panels/finding.ts'
 import { panels } from '../panels/index.ts'
+import type { Panel } from '../panels/panel.ts'
 import { panelOf } from '../panels/shown.ts'
 import { type PostgresFigures, poolerFigures, postgresFigures } from '../panels/summary.ts'
 import { dataAgeMs, linkOf, picture } from '../store/selectors.ts'
@@ -167,12 +168,24 @@ function findingLine(state: State, columns: number): Line {
   return fitLine([span(width(say) > room ? fit(say, room) : say, worst.level), span(more, 'dim')], columns)
 }
 
+/**
+ * The server in focus is always told, so tabs are as wide as they can be beside it: with room between them, close together, or with shorter
+ * titles for all but the chosen one. As wide on panes that show all servers, so that tabs stay where they are.
+ */
 function tabLine(state: State, columns: number): Line {
   const current = panelOf(state)
-  const tabs = panels.flatMap(panel => {
-    const chosen = panel === current
-    return [span(`${panel.key}`, chosen ? 'tab' : 'dim'), span(` ${panel.title} `, chosen ? 'tab' : undefined), span(' ')]
+  const { focus } = state.view
+  const told = focus === null ? [] : [span(' '), span(`@ ${short(focus, Math.floor(columns / 3))}`, 'accent')]
+  const room = columns - lineWidth(told)
+  const tabs = [tabsOf(current, ' ', 99), ...[99, 8, 7, 6, 5, 4, 3, 2].map(cells => tabsOf(current, '', cells))]
+  const line = tabs.find(one => lineWidth(one) <= room) ?? tabs.at(-1)!
+  return current.scope === 'server' ? [...fitLine(line, room), ...told] : fitLine(line, columns)
+}
+
+function tabsOf(current: Panel, pad: string, cells: number): Line {
+  return panels.flatMap((panel, i) => {
+    const look = panel === current ? 'tab' : undefined
+    const title = look ? panel.title : short(panel.title, cells)
+    return [...(i > 0 ? [span(' ')] : []), span(panel.key, look ?? 'dim'), span(` ${title}${pad}`, look)]
   })
-  const focus = current.scope === 'server' && state.view.focus ? [span(`@ ${drawable(state.view.focus)}`, 'accent')] : []
-  return spread(tabs, focus, columns)
 }

@@ -457,6 +457,10 @@ describe('the menu of F9', () => {
     ],
     clients: ['KILL_CLIENT'],
     poolServers: [],
+    tables: [],
+    indexes: [],
+    databases: [],
+    tablespaces: [],
   }
   const lists = panels.flatMap(panel => panel.lists.map(list => list.id))
 

@@ -174,3 +174,29 @@ describe('tree', () => {
     expect(performance.now() - begun).toBeLessThan(1000)
   })
 })
+
+describe('a tree that folds', () => {
+  const folding = treeOfRows({ folds: true })
+  const rows = rowsOf(
+    { id: 'alone' },
+    { id: 'parent' },
+    { id: 'child', parent: 'parent' },
+    { id: 'inner', parent: 'parent' },
+    { id: 'leaf', parent: 'inner' },
+  )
+  const branchesOf = (change: Partial<ListView>) =>
+    itemsOf(arrange(folding, rows, view(change), false)).map(({ id, branch }) => `${branch}${id}`)
+
+  test('shows children only of what is opened, and marks what has some', () => {
+    expect(branchesOf({})).toEqual(['alone', '▸ parent'])
+    expect(branchesOf({ opened: ['parent'] })).toEqual(['alone', '▾ parent', '├ child', '└ ▸ inner'])
+    expect(branchesOf({ opened: ['parent', 'inner'] })).toEqual(['alone', '▾ parent', '├ child', '└ ▾ inner', '  └ leaf'])
+    expect(branchesOf({ opened: ['inner'] })).toEqual(['alone', '▸ parent'])
+  })
+
+  test('is flat without a tree, and a filter finds what is folded away', () => {
+    expect(order(folding, rows, { tree: false })).toHaveLength(5)
+    expect(order(folding, rows, { filter: 'leaf' })).toEqual(['leaf'])
+    expect(order(folding, rows, { filter: 'e' })).toEqual(['alone', 'parent', 'inner', 'leaf'])
+  })
+})

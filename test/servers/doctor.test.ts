@@ -59,7 +59,10 @@ describe.each([13, 16, 18] as const)('PostgreSQL %i', version => {
   async function look(role: string): Promise<State> {
     const hands = watching([{ id: 'a', conninfo: `host=127.0.0.1 port=${server.port} user=${role} dbname=postgres` }], lists, 200)
     try {
-      const asked = ['activity', 'locks', 'senders', 'slots', 'names', 'pulse']
+      const asked = lists
+        .flatMap(list => list.needs)
+        .filter(query => query.on === 'postgres' && query.needs?.role !== 'standby' && !query.params?.includes('selectedPid'))
+        .map(({ id }) => id)
       return await hands.until(({ servers }) => asked.every(id => servers.a?.readings[id]), `${role}'s first look`)
     } finally {
       hands.stop()

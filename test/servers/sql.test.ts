@@ -7,14 +7,19 @@ import { type Folder, temporaryFolder } from '../../src/lab/folder.ts'
 import { type PostgresServer, type PostgresVersion, startPostgres, startStandby } from '../../src/lab/postgres.ts'
 import { decodeRow, textOnly } from '../../src/server/decode.ts'
 import * as activity from '../../src/sql/activity.ts'
+import * as databases from '../../src/sql/databases.ts'
+import * as indexes from '../../src/sql/indexes.ts'
 import * as locks from '../../src/sql/locks.ts'
 import * as progress from '../../src/sql/progress.ts'
 import { pickVariant, type Query } from '../../src/sql/query.ts'
 import * as replication from '../../src/sql/replication.ts'
 import * as server from '../../src/sql/server.ts'
+import * as tables from '../../src/sql/tables.ts'
 
 const isQuery = (value: unknown): value is Query => typeof value === 'object' && value !== null && 'variants' in value
-const queries = [activity, locks, progress, replication, server].flatMap(file => Object.values(file).filter(isQuery))
+const queries = [activity, databases, indexes, locks, progress, replication, server, tables].flatMap(file =>
+  Object.values(file).filter(isQuery),
+)
 
 let folder: Folder
 beforeAll(() => {
@@ -28,7 +33,15 @@ describe.each([13, 14, 15, 16, 17, 18] as PostgresVersion[])('PostgreSQL %i', ve
   beforeAll(async () => {
     primary = await startPostgres({ version, dir: folder.path, settings: { max_prepared_transactions: 4 } })
     await withClient(primary, client =>
-      client.query('CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor; CREATE ROLE nobody_much LOGIN'),
+      client.query(
+        `CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor; CREATE ROLE nobody_much LOGIN;
+         CREATE TABLE wide (id int PRIMARY KEY, t text) WITH (autovacuum_vacuum_threshold = 7, autovacuum_enabled = off);
+         INSERT INTO wide SELECT i, repeat('x', 50) FROM generate_series(1, 5000) i;
+         CREATE INDEX ON wide (lower(t)) WHERE id > 5;
+         CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id);
+         CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);
+         ANALYZE`,
+      ),
     )
     standby = await startStandby(primary, { dir: folder.path, name: `standby${version}`, slot: 'standby_slot' })
   })
@@ -59,16 +72,29 @@ describe.each([13, 14, 15, 16, 17, 18] as PostgresVersion[])('PostgreSQL %i', ve
     })
   }
 
+  function textOf(query: Query): string {
+    const picked = pickVariant(query, { version: version * 10000, extensions: {}, available: [] })
+    if (!('text' in picked)) throw new Error(picked.unavailable)
+    return picked.text
+  }
+
+  /** Of what a query is run for each of: the key of the first. */
+  async function firstKey(client: Awaited<ReturnType<typeof connect>>, { query, key }: NonNullable<Query['forEach']>) {
+    const { rows } = await client.query({ text: textOf(query), types: textOnly })
+    expect(rows.length, `${query.id} has no row`).toBeGreaterThan(0)
+    return rows[0][key] as string
+  }
+
   async function asked(where: PostgresServer, user: string, query: Query) {
     const client = await connect({ port: where.port, user })
     try {
       await client.query(
         "SET search_path = pg_catalog; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET default_transaction_read_only = on",
       )
-      const picked = pickVariant(query, { version: version * 10000, extensions: {}, available: [] })
-      if (!('text' in picked)) throw new Error(picked.unavailable)
-      const values = (query.params ?? []).map(param => (param === 'queryBytes' ? 400 : 1))
-      const { fields, rows } = await client.query({ text: picked.text, values, types: textOnly })
+      const text = textOf(query)
+      const params = (query.params ?? []).map(param => (param === 'queryBytes' ? 400 : 1))
+      const values = query.forEach ? [(await firstKey(client, query.forEach)) ?? ''] : params
+      const { fields, rows } = await client.query({ text, values, types: textOnly })
       return { fields: fields.map(field => field.name), rows }
     } finally {
       await client.end()

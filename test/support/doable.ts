@@ -150,7 +150,7 @@ export function inFocus(state: State, actionId: string): State {
       ...state.view,
       panel,
       list: { [panel]: list },
-      perList: { [list]: { selectedId, sort: null, filter: '', tagged: [], tree: true, lastIndex: 0 } },
+      perList: { [list]: { selectedId, sort: null, filter: '', tagged: [], tree: true, opened: [], lastIndex: 0 } },
     },
   }
 }

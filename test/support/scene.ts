@@ -26,6 +26,7 @@ export function scene(condition: Condition, panel: string, columns: number, rows
       facts,
       lsnHistory: history.map(p => ({ ...p, at: p.at + at - noon })),
       samples: primary(words, at),
+      firstSizes: { [`databaseSizes ${words.database}`]: { at: at - 7_200_000, bytes: 40n * 1024n ** 3n } },
     },
     { id: 'pg2:5432', host: 'pg2', role: 'standby', facts, lsnHistory: [], samples: standby(words, at) },
     {
@@ -87,7 +88,7 @@ function conditioned(server: ServerOptions, condition: Condition): ServerOptions
     }
     const denied: Problem = { kind: 'failed', error: 'admin access needed', code: '08P01', at: noon }
     const asked = [...new Set(samples.map(({ query }) => query))].filter(id => !always.has(id))
-    const ofTimescale = new Set(['hypertables', 'chunks', 'chunkSizes', 'compressionStats', 'jobs'])
+    const ofTimescale = new Set(['hypertables', 'chunks', 'chunkSizes', 'compressionStats', 'jobs', 'compressedParts'])
     return {
       ...server,
       samples: samples.filter(({ query }) => always.has(query)),
