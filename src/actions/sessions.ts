@@ -1,134 +1,34 @@
-// Cancel and terminate: of sessions in Activity, Locks and Progress, of walsenders in Replication.
+// Cancel and terminate: of sessions in Activity, Locks and Progress, of walsenders in Replication. What is kept of them: session-targets.ts.
 
-import { caller, isIdleInTransaction, type Session, stateWord } from '../model/activity.ts'
+import { isIdleInTransaction } from '../model/activity.ts'
 import { duration } from '../model/format.ts'
 import { freedBy } from '../model/freed.ts'
-import type { LockWait } from '../model/locks.ts'
-import type { ProgressRow } from '../model/progress.ts'
 import { withoutPasswords } from '../model/redact.ts'
 import type { ReplicationRow } from '../model/replication.ts'
 import { drawable, is, raw, short, type Untrusted } from '../model/untrusted.ts'
-import { ServerError, type WireRow } from '../server/deed.ts'
-import { behindOn, namesOf, ownPids, waitsOf } from '../sessions.ts'
+import { namesOf, ownPids, waitsOf } from '../sessions.ts'
 import { activity } from '../sql/activity.ts'
-import { backendNow, cancelBackend, terminateBackend } from '../sql/deeds.ts'
 import { locks } from '../sql/locks.ts'
 import { showClients, showServers } from '../sql/pgbouncer.ts'
 import { names } from '../sql/server.ts'
 import { idsOf, whyUnknown } from '../store/selectors.ts'
-import type { Frozen, State } from '../store/state.ts'
-import { action, type Hands, type Line, type Question, type Report, type WhyNot, whyNot } from './action.ts'
-import { ourRole, placeOf } from './guards.ts'
-import { type Statement, written } from './statement.ts'
+import type { State } from '../store/state.ts'
+import { action, type Hands, type Line, type Question, type WhyNot, whyNot } from './action.ts'
+import { ourRole } from './guards.ts'
+import {
+  freeze,
+  isAutovacuum,
+  isClient,
+  isWalsender,
+  ofWalsender,
+  preventsWraparound,
+  type SessionRow,
+  type SessionTarget,
+  sendsBackup,
+} from './session-targets.ts'
+import { cancelStatement, signal, terminateStatement } from './signal.ts'
+import { written } from './statement.ts'
 import { toType, typable } from './words.ts'
-
-export type SessionTarget = Frozen & {
-  readonly pid: number
-  readonly backend_start: Untrusted | null
-  readonly query_start: Untrusted | null
-  readonly backend_type: Untrusted | null
-  readonly leader_pid: number | null
-  readonly usesysid: bigint | null
-  readonly usename: Untrusted | null
-  readonly datname: Untrusted | null
-  readonly application_name: Untrusted | null
-  readonly state: Untrusted | null
-  readonly query: Untrusted | null
-  readonly xactAgeSeconds: number | null
-  readonly queryAgeSeconds: number | null
-  /** In its own words: idle, active, restricted... */
-  readonly doing: string
-  /** The application really behind it, and the pooler in between. Not drawable. */
-  readonly caller: string
-  readonly pooler: string | null
-  readonly hasWritten: boolean
-  readonly own: boolean
-  /** The watched standby that a walsender feeds. */
-  readonly standby: string | null
-}
-
-function ofSession(row: Session, state: State): SessionTarget {
-  const { pid, backend_start, query_start, backend_type, leader_pid, usesysid, usename, datname, application_name, query } = row
-  const { xactAgeSeconds, queryAgeSeconds, pooler, own } = row
-  return {
-    ...placeOf(state, row.server),
-    label: `pid ${pid}`,
-    ...{ pid, backend_start, query_start, backend_type, leader_pid, usesysid, usename, datname, application_name, query },
-    ...{ xactAgeSeconds, queryAgeSeconds, pooler, own },
-    state: row.state,
-    doing: drawable(stateWord(row)),
-    caller: caller(row),
-    hasWritten: row.backend_xid !== null,
-    standby: null,
-  }
-}
-
-/** A session as lists other than Activity tell of it. */
-type Seen = Pick<
-  LockWait,
-  | ('server' | 'pid' | 'backend_start' | 'query_start' | 'backend_type' | 'leader_pid' | 'usesysid' | 'usename' | 'datname')
-  | ('application_name' | 'client_addr' | 'client_port' | 'state' | 'query' | 'xactAgeSeconds' | 'queryAgeSeconds' | 'restricted')
-  | 'backend_xid'
->
-
-function ofWait(row: LockWait, state: State): SessionTarget | WhyNot {
-  if (row.pid === 0) return whyNot('a prepared transaction has no session: F9 offers COMMIT PREPARED and ROLLBACK PREPARED')
-  return ofSeen(row, state)
-}
-
-function ofProgress(row: ProgressRow, state: State): SessionTarget | WhyNot {
-  return ofSeen({ ...row, leader_pid: null, queryAgeSeconds: row.elapsedSeconds }, state)
-}
-
-function ofSeen(row: Seen, state: State): SessionTarget | WhyNot {
-  if (row.backend_start === null && !row.restricted) return whyNot('it has ended meanwhile')
-  const behind = behindOn(state, row.server)(row)
-  const { pid, backend_start, query_start, backend_type, leader_pid, usesysid, usename, datname, application_name, query } = row
-  return {
-    ...placeOf(state, row.server),
-    label: `pid ${pid}`,
-    ...{ pid, backend_start, query_start, backend_type, leader_pid, usesysid, usename, datname, application_name, query },
-    xactAgeSeconds: row.xactAgeSeconds,
-    queryAgeSeconds: row.queryAgeSeconds,
-    state: row.state,
-    doing: drawable(stateWord(row)),
-    caller: caller({
-      ...row,
-      pooler: behind?.pooler ?? null,
-      pooledClient: behind?.client ?? null,
-      pooledLinked: behind?.linked ?? null,
-    }),
-    pooler: behind?.pooler ?? null,
-    hasWritten: row.backend_xid !== null,
-    own: ownPids(state, row.server).has(pid),
-    standby: null,
-  }
-}
-
-function ofWalsender(row: ReplicationRow, state: State): SessionTarget | WhyNot {
-  if (row.pid === null) return whyNot('no walsender serves it now')
-  const { server, pid, backend_start, usesysid, application_name, standby } = row
-  return {
-    ...placeOf(state, server),
-    label: `pid ${pid}`,
-    ...{ pid, backend_start, usesysid, application_name, standby },
-    query_start: null,
-    backend_type: 'walsender' as unknown as Untrusted,
-    leader_pid: null,
-    usename: usesysid === null ? null : (namesOf(state, server).roles.get(usesysid) ?? null),
-    datname: null,
-    state: null,
-    query: null,
-    xactAgeSeconds: null,
-    queryAgeSeconds: null,
-    doing: drawable(row.state),
-    caller: row.client_addr === null ? '' : `${raw(row.client_addr)}:${row.client_port ?? ''}`,
-    pooler: null,
-    hasWritten: false,
-    own: false,
-    standby,
-  }
-}
 
 // Processes that are the server itself. Those of extensions (background workers) have names of their own.
 const auxiliary = new Set([
@@ -146,15 +46,6 @@ const auxiliary = new Set([
   'autovacuum launcher',
   'logical replication launcher',
 ])
-const isWalsender = ({ backend_type }: SessionTarget) => is(backend_type, 'walsender')
-/** A walsender of a base backup is like a client: it can be cancelled, and cuts no standby off. */
-const sendsBackup = (target: SessionTarget) =>
-  isWalsender(target) && /^\s*BASE_BACKUP\b/i.test(target.query === null ? '' : raw(target.query))
-const isAutovacuum = ({ backend_type }: SessionTarget) => is(backend_type, 'autovacuum worker')
-const preventsWraparound = (target: SessionTarget) =>
-  isAutovacuum(target) && target.query !== null && raw(target.query).includes('(to prevent wraparound)')
-const isClient = ({ backend_type }: SessionTarget) => is(backend_type, 'client backend')
-
 /** Whether a signal to it can be sent at all, and by us. */
 function guardSignal(target: SessionTarget, state: State): WhyNot | null {
   const role = ourRole(state, target.server)
@@ -395,93 +286,10 @@ function goneFrom(target: SessionTarget, state: State, since: number, ofQuery: b
 
 const isRunning = (state: Untrusted | null) => is(state, 'active') || is(state, 'fastpath function call')
 
-/** How long the outcome of a signal is waited for, and how often it is looked at. Milliseconds. */
-const verify = { forMs: 4000, everyMs: 150 }
-
-const wait = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
-
-/** Asks on the deed's own connection; where none can be had, on the session that reads. */
-async function asker(hands: Hands): Promise<(text: string, values: readonly (string | number)[]) => Promise<readonly WireRow[]>> {
-  try {
-    const session = await hands.open()
-    return async (text, values) => (await session.run(text, values)).rows
-  } catch (error) {
-    // No slot is free, or a catalog that a new session needs is locked: then ending somebody is just what helps.
-    const { code, message } = error as { code?: string | null; message: string }
-    if (code !== '53300' && !(code === 'ETIMEDOUT' || /no answer within/.test(message))) throw error
-    return async (text, values) => {
-      const rows = await hands.lend(text, values)
-      if (rows === null) throw error
-      return rows
-    }
-  }
-}
-
-async function signal(target: SessionTarget, statement: Statement, ofQuery: boolean, hands: Hands): Promise<Report> {
-  const ask = await asker(hands)
-  const [answer] = await ask(statement.text, statement.values)
-  if (answer?.sent !== 't') return nothingDone(target, ask, ofQuery)
-  const sentAt = hands.now()
-  const sent = () => duration((hands.now() - sentAt) / 1000)
-  hands.tell({ outcome: 'signal sent', say: 'signal sent' })
-  try {
-    while (hands.now() - sentAt < verify.forMs) {
-      const [now] = await ask(backendNow, [target.pid])
-      if (now && now.backend_start === null) {
-        return {
-          outcome: 'signal sent',
-          say: 'signal sent; what became of it can no longer be seen (pg_read_all_stats is missing)',
-        }
-      }
-      if (!now || now.backend_start !== text(target.backend_start)) {
-        return { outcome: 'gone', say: `gone after ${sent()}${ofQuery ? ': the session has ended' : ''}` }
-      }
-      if (ofQuery && (now.query_start !== text(target.query_start) || !/^(active|fastpath)/.test(now.state ?? ''))) {
-        return { outcome: 'gone', say: `gone: the query has ended after ${sent()}` }
-      }
-      hands.tell({ outcome: 'signal sent', say: `signal sent, still there after ${sent()}` })
-      await wait(verify.everyMs)
-    }
-  } catch (error) {
-    if (!(error instanceof ServerError)) throw error
-    return { outcome: 'signal sent', say: `signal sent; what became of it is not known: ${drawable(error.message)}` }
-  }
-  return { outcome: 'still there', say: `signal sent, still there after ${sent()}: it has not obeyed yet` }
-}
-
-const text = (value: Untrusted | null) => (value === null ? null : raw(value))
-
-/** The guard of the statement found nobody: gone, another query, or no longer to be seen. */
-async function nothingDone(target: SessionTarget, ask: Awaited<ReturnType<typeof asker>>, ofQuery: boolean): Promise<Report> {
-  const [now] = await ask(backendNow, [target.pid])
-  if (!now) return { outcome: 'already gone', say: 'already gone: nothing was done' }
-  if (now.backend_start === null) {
-    return {
-      outcome: 'refused',
-      say: 'nothing was done: the session can no longer be told from others (pg_read_all_stats is missing)',
-    }
-  }
-  if (now.backend_start !== text(target.backend_start)) {
-    return { outcome: 'already gone', say: `already gone: pid ${target.pid} is another session now, which was left alone` }
-  }
-  return ofQuery
-    ? { outcome: 'already gone', say: 'already gone: that query has ended; what the session does now was left alone' }
-    : { outcome: 'failed', say: 'the server says that the signal could not be sent' }
-}
-
 const record = (target: SessionTarget) => {
   const { pid, backend_start, query_start, usename, datname, application_name, caller, pooler, state, query } = target
   return { pid, backend_start, query_start, usename, datname, application_name, client: caller, pooler, state, query }
 }
-
-const terminateStatement = ({ pid, backend_start }: SessionTarget): Statement => ({
-  text: terminateBackend,
-  values: [pid, text(backend_start) ?? ''],
-})
-const cancelStatement = ({ pid, backend_start, query_start }: SessionTarget): Statement => ({
-  text: cancelBackend,
-  values: [pid, text(backend_start) ?? '', text(query_start) ?? ''],
-})
 
 const shared = { on: 'postgres' as const, right: signalRight, watches, record, words: gravity, takes: 'all' as const }
 
@@ -509,14 +317,6 @@ const terminateSpec = {
   gone: (target: SessionTarget, state: State, since: number) => goneFrom(target, state, since, false),
   sql: (target: SessionTarget) => [written(terminateStatement(target))],
   run: (target: SessionTarget, hands: Hands) => signal(target, terminateStatement(target), false, hands),
-}
-
-type SessionRow = Session | LockWait | ProgressRow
-
-/** Rows of the three lists are told apart by what only one of them has. */
-function freeze(row: SessionRow, state: State): SessionTarget | WhyNot {
-  if ('phase' in row) return ofProgress(row, state)
-  return 'rootPid' in row ? ofWait(row, state) : ofSession(row, state)
 }
 
 const lists = ['activity', 'locks', 'progress']

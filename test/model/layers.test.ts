@@ -138,7 +138,7 @@ const roots: Readonly<Record<string, readonly string[]>> = {
     'src/actions/pool-pause.ts',
     'src/actions/pools.ts',
     'src/actions/reload.ts',
-    'src/actions/sessions.ts',
+    'src/actions/signal.ts',
   ],
   'src/actions/perform.ts': ['src/cluster.ts'],
   'src/cli.ts': [],

@@ -3,7 +3,7 @@
 
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { SessionTarget } from '../../src/actions/sessions.ts'
+import type { SessionTarget } from '../../src/actions/session-targets.ts'
 import { connect, type Target } from '../../src/lab/client.ts'
 import { temporaryFolder } from '../../src/lab/folder.ts'
 import { type PostgresServer, startPostgres } from '../../src/lab/postgres.ts'

@@ -2,7 +2,7 @@
 
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { SessionTarget } from '../../src/actions/sessions.ts'
+import type { SessionTarget } from '../../src/actions/session-targets.ts'
 import { connect, type Target } from '../../src/lab/client.ts'
 import { temporaryFolder } from '../../src/lab/folder.ts'
 import { type PostgresServer, type PostgresVersion, startPostgres } from '../../src/lab/postgres.ts'
