@@ -170,14 +170,14 @@ function findingLine(state: State, columns: number): Line {
 
 /**
  * The server in focus is always told, so tabs are as wide as they can be beside it: with room between them, close together, or with shorter
- * titles for all but the chosen one. As wide on panes that show all servers, so that tabs stay where they are.
+ * titles, or none, for all but the chosen one. As wide on panes that show all servers, so that tabs stay where they are.
  */
 function tabLine(state: State, columns: number): Line {
   const current = panelOf(state)
   const { focus } = state.view
   const told = focus === null ? [] : [span(' '), span(`@ ${short(focus, Math.floor(columns / 3))}`, 'accent')]
   const room = columns - lineWidth(told)
-  const tabs = [tabsOf(current, ' ', 99), ...[99, 8, 7, 6, 5, 4, 3, 2].map(cells => tabsOf(current, '', cells))]
+  const tabs = [tabsOf(current, ' ', 99), ...[99, 8, 7, 6, 5, 4, 3, 0].map(cells => tabsOf(current, '', cells))]
   const line = tabs.find(one => lineWidth(one) <= room) ?? tabs.at(-1)!
   return current.scope === 'server' ? [...fitLine(line, room), ...told] : fitLine(line, columns)
 }
@@ -185,7 +185,7 @@ function tabLine(state: State, columns: number): Line {
 function tabsOf(current: Panel, pad: string, cells: number): Line {
   return panels.flatMap((panel, i) => {
     const look = panel === current ? 'tab' : undefined
-    const title = look ? panel.title : short(panel.title, cells)
-    return [...(i > 0 ? [span(' ')] : []), span(panel.key, look ?? 'dim'), span(` ${title}${pad}`, look)]
+    const title = look ? panel.title : cells > 0 ? short(panel.title, cells) : ''
+    return [...(i > 0 ? [span(' ')] : []), span(panel.key, look ?? 'dim'), span(title && ` ${title}${pad}`, look)]
   })
 }

@@ -318,9 +318,11 @@ describe('commands under Progress', () => {
 
   test('are frozen with what identifies them: pid, backend_start and query_start as the list says', () => {
     const state = possible('cancel')
-    const row = listNamed('progress')
-      .select(state)
-      .rows.find(one => one.pid === 7400)!
+    const rowOf = (told: State) =>
+      listNamed('progress')
+        .select(told)
+        .rows.find(one => one.pid === 7400)!
+    const row = rowOf(state)
     const target = actionById('cancel')!.freeze(row, state)
     expect(target).toMatchObject({
       pid: 7400,
@@ -330,6 +332,11 @@ describe('commands under Progress', () => {
     })
     expect(row.query_start).not.toBeNull()
     expect(actionById('cancel')!.words(target as never, state)).toEqual(['7400'])
+    const written = command(7400, { backend_xid: 4711n })(state)
+    expect([row, rowOf(written)].map(one => actionById('cancel')!.freeze(one, state))).toMatchObject([
+      { hasWritten: false },
+      { hasWritten: true },
+    ])
   })
 })
 

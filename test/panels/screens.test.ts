@@ -480,6 +480,24 @@ describe('any size', () => {
       for (const variant of variants) expectWhole(draw(variant(scene('normal', panel.id, 500, 200))), 500, 200, panel.id)
   })
 
+  test('from 40 columns on the tabs name the chosen pane, all keys and the server in focus', () => {
+    for (const panel of panels)
+      for (let columns = 40; columns <= 160; columns++) {
+        const lines = draw(scene('normal', panel.id, columns, 24)).map(plain)
+        const tabs = lines.find(line => line.includes(`${panel.key} ${panel.title}`)) ?? ''
+        expect(tabs, `${panel.id} ${columns}`).toMatch(panel.scope === 'server' ? /@ pg1:5432$/ : /^1/)
+        expect(tabs.split('@')[0]!.match(/\b\d\b/g), `${panel.id} ${columns}`).toEqual(panels.map(({ key }) => key))
+      }
+    const of = (columns: number) => plain(draw(scene('normal', 'locks', columns, 24))[5]!)
+    expect([of(80), of(60), of(40)]).toMatchInlineSnapshot(`
+      [
+        "1 Activity 2 Locks 3 Replication 4 Chunks 5 Pools 6 Tables 7 Progress @ pg1:5432",
+        "1 Act… 2 Locks 3 Rep… 4 Chu… 5 Poo… 6 Tab… 7 Pro… @ pg1:5432",
+        "1 2 Locks 3 4 5 6 7           @ pg1:5432",
+      ]
+    `)
+  })
+
   test('20x5 says that it is too small', () => {
     expect(draw(scene('normal', 'activity', 20, 5)).map(line => plain(line).trim())).toEqual([
       'too small:',
