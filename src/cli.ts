@@ -9,14 +9,15 @@ import { drawable } from './model/untrusted.ts'
 // The arguments may hold a password, and everybody on this machine can read them: ps shows the title instead.
 process.title = 'pgvigil'
 
-type Given = Omit<CliOptions, 'conninfo'> & {
+type Given = Omit<CliOptions, 'conninfo' | 'pgbouncer'> & {
+  readonly pgbouncer?: readonly string[]
   readonly json?: boolean
   readonly count?: string
   readonly panels?: string[]
   readonly password?: boolean
 }
 
-const repeat = (value: string, before: string[]) => [...before, value]
+const repeat = (value: string, before: readonly string[] = []) => [...before, value]
 
 /** The options that say which servers: the same for the monitor and for snapshot. */
 function connecting(command: Command): Command {
@@ -26,13 +27,13 @@ function connecting(command: Command): Command {
     .option('-p, --port <port>', 'port')
     .option('-U, --username <name>', 'user')
     .option('-d, --dbname <name>', 'database, or a connection string')
-    .option('--pgbouncer <conninfo>', 'the admin console of a PgBouncer; may be repeated', repeat, [])
+    .option('--pgbouncer <conninfo>', 'the admin console of a PgBouncer; may be repeated', repeat)
     .option('--timescale <conninfo>', 'where the hypertables are, if not in the first database')
     .option('-c, --cluster <name>', 'a cluster of the configuration file')
     .option('--config <file>', 'the configuration file, in place of ~/.config/pgvigil/config.toml')
     .option('-w, --no-password', 'never ask for a password')
     .option('-W, --password', 'ask for a password before connecting')
-    .option('-i, --interval <time>', 'how often the servers are asked: 1s (as it is), 500ms, 0.5, 2')
+    .option('-i, --interval <time>', 'how often the servers are asked: 1s (the default), 500ms, 0.5, 2')
     .helpOption('-?, --help', 'this help')
 }
 
@@ -89,7 +90,11 @@ function program(): Command {
       const { panel, ...own } = given
       // Options that stand before the command's name count too.
       const { panel: first, ...before } = main.opts<Given>()
-      const options = optionsOf(conninfo, { ...before, ...own, pgbouncer: [...before.pgbouncer, ...own.pgbouncer] })
+      const options = optionsOf(conninfo, {
+        ...before,
+        ...own,
+        pgbouncer: [...(before.pgbouncer ?? []), ...(own.pgbouncer ?? [])],
+      })
       const config = await withAnswers(oneConfig(options), options)
       const plan = snapshotPlan({ json: given.json ?? false, panels: first ? [first, ...panel] : panel, count: given.count })
       if ('error' in plan) refuse(plan.error)
@@ -104,7 +109,11 @@ function program(): Command {
     .option('--ascii', 'print ASCII only')
     .action(async (conninfo: string[], given: Given & { sql?: boolean }) => {
       const before = main.opts<Given>()
-      const options = optionsOf(conninfo, { ...before, ...given, pgbouncer: [...before.pgbouncer, ...given.pgbouncer] })
+      const options = optionsOf(conninfo, {
+        ...before,
+        ...given,
+        pgbouncer: [...(before.pgbouncer ?? []), ...(given.pgbouncer ?? [])],
+      })
       const config = await withAnswers(oneConfig(options), options)
       const { runDoctor } = await import('./doctor.ts')
       process.exit(await runDoctor(config, given.sql ?? false))
@@ -119,7 +128,7 @@ function program(): Command {
     .helpOption('-?, --help', 'this help')
     .action(async (given: { example?: boolean; check?: boolean; config?: string }) => {
       const { exampleConfig, judgeConfig, panelFaults } = await import('./config/judge.ts')
-      if (Object.keys(main.opts()).some(option => !['config', 'pgbouncer'].includes(option)))
+      if (Object.keys(main.opts()).some(option => option !== 'config'))
         refuse('config takes no options but --config before its name')
       if (given.example) {
         process.stdout.write(exampleConfig)

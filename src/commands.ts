@@ -83,7 +83,7 @@ export const commands: readonly Command[] = [
   {
     id: 'quit',
     label: 'Quit',
-    help: 'Ends pgvigil; asks first while a pause or queue is open.',
+    help: 'Ends pgvigil; asks first while a PAUSE or queue is open.',
     run: context => leave(context, 0),
   },
   {
@@ -97,6 +97,12 @@ export const commands: readonly Command[] = [
     label: 'Resume and quit',
     help: 'Resumes what pgvigil paused, cancels its queue, quits.',
     run: context => leaveNow(context, false),
+  },
+  {
+    id: 'resumeAndInterrupt',
+    label: 'Resume and quit',
+    help: 'The same, with exit code 130.',
+    run: ({ quit }) => quit(130, false),
   },
   {
     id: 'leaveAndQuit',
@@ -361,6 +367,7 @@ function keyOf(command: string): string {
 /** Commands that only make sense as a key. */
 const hidden = new Set([
   'resumeAndQuit',
+  'resumeAndInterrupt',
   'leaveAndQuit',
   'yes',
   'notEnter',

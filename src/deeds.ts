@@ -260,7 +260,7 @@ function confirmed(acting: Acting, now: Asked): void {
     return
   }
   update.setDialog(store, null)
-  untag(store)
+  untag(store, confirm)
   begin(confirm)
   acting.poke()
 }
@@ -280,8 +280,10 @@ function whyNotYet({ confirm, action, gone }: Asked, state: State): string | nul
 }
 
 /** What was done to the tagged rows is not done to them again by the next key. */
-function untag(store: Store): void {
+function untag(store: Store, { action }: Confirm): void {
   const list = listOf(store.getState())
+  // The question may have been asked of others: the sessions that a PAUSE waits for.
+  if (!actionById(action)?.lists.includes(list.id)) return
   if (viewOf(store.getState(), list).tagged.length > 0) update.changeList(store, list.id, { tagged: [] })
 }
 

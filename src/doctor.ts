@@ -34,7 +34,14 @@ export async function runDoctor(config: Config, sql: boolean): Promise<number> {
 
 function statementsOf(state: State, server: ServerState): readonly string[] {
   const trouble = linkTrouble(state, server)
-  if (trouble !== null) return [`-- ${drawable(server.id)} could not be asked: ${trouble}`, '']
+  if (trouble !== null) {
+    // What lets us into a console can be said without asking it.
+    return [
+      `-- ${drawable(server.id)} could not be asked: ${trouble}`,
+      ...(server.kind === 'pgbouncer' ? roleStatements(state, server) : []),
+      '',
+    ]
+  }
   return [...roleStatements(state, server), '']
 }
 

@@ -1,8 +1,9 @@
 // What a role may see and do on each server, pane by pane and action by action, and the statements that would give the rest.
 
+import type { AnyAction } from './actions/action.ts'
 import { actions } from './actions/index.ts'
 import { sqlName } from './model/sql-name.ts'
-import { drawable } from './model/untrusted.ts'
+import { drawable, raw, type Untrusted, untrusted } from './model/untrusted.ts'
 import { panels } from './panels/index.ts'
 import type { AnyList, Panel } from './panels/panel.ts'
 import { namesOf } from './sessions.ts'
@@ -25,6 +26,8 @@ const ofOthers: Readonly<Record<string, string>> = {
   locks: 'states, queries and times of sessions of other roles',
   replication: 'states and positions of standbys',
 }
+
+const nameOf = (name: Untrusted) => drawable(sqlName(raw(name)))
 
 /** What can be seen in each list that this server has a part in. */
 export function sights(state: State, server: ServerState): readonly Sight[] {
@@ -74,12 +77,12 @@ function sight(state: State, server: ServerState, panel: Panel, list: AnyList, q
   const skipped = queries.flatMap(query => (server.readings[query.id]?.sample as Sample | null | undefined)?.skipped ?? [])
   const [first] = skipped
   if (first) {
-    const schema = /permission denied for schema (\S+)/.exec(first.why)?.[1]
+    const schemas = new Set(skipped.flatMap(({ why }) => /permission denied for schema (.+)$/.exec(why)?.[1] ?? []))
     return {
       pane,
       sees: 'part',
       what: `${skipped.length} not to be read: ${first.why}`,
-      remedy: schema ? `GRANT USAGE ON SCHEMA ${schema} TO ${role};` : null,
+      remedy: schemas.size > 0 ? `GRANT USAGE ON SCHEMA ${[...schemas].map(sqlName).join(', ')} TO ${role};` : null,
     }
   }
   if (list.id === 'jobs' && server.facts?.superuser === false) {
@@ -101,21 +104,35 @@ function failedRemedy(error: string, server: ServerState, role: string): string 
   return /permission denied/.test(error) ? `GRANT pg_monitor TO ${role};` : null
 }
 
+/** Whom a role that may signal still may not: superusers' sessions, and on 18 autovacuum's workers. Null: nobody, or it signals nobody. */
+function notAll(action: string, { facts, user }: ServerState): string | null {
+  if (!facts || facts.superuser || !['cancel', 'terminate', 'terminateWalsender'].includes(action)) return null
+  const workers = facts.version >= 180000 && !facts.signalsAutovacuum && action !== 'terminateWalsender'
+  return `not sessions of superusers: only a superuser may${workers ? `; autovacuum workers: GRANT pg_signal_autovacuum_worker TO ${drawable(sqlName(user))};` : ''}`
+}
+
 /** What can be done, by what the role lacks for it. */
 export function powers(state: State, server: ServerState): readonly Power[] {
   return actions
-    .filter(action => action.on === server.kind && applies(action.lists, server, state))
+    .filter(action => action.on === server.kind && applies(action, server, state))
     .map(({ id, label, right }): Power => {
       const lacks = right(server.id, state)
       // Without any grant a role may still signal its own sessions and end what it has prepared.
       const own = ['cancel', 'terminate', 'commitPrepared', 'rollbackPrepared'].includes(id)
-      return { action: label, can: lacks === null ? 'yes' : own ? 'part' : 'no', remedy: lacks?.why ?? null }
+      return { action: label, can: lacks === null ? 'yes' : own ? 'part' : 'no', remedy: lacks?.why ?? notAll(id, server) }
     })
 }
 
-function applies(lists: readonly string[], server: ServerState, state: State): boolean {
+const onStandby = new Set(['pauseReplay', 'resumeReplay'])
+const onPrimary = new Set(['commitPrepared', 'rollbackPrepared'])
+
+function applies({ id, lists }: AnyAction, server: ServerState, state: State): boolean {
+  if (server.role === 'primary' ? onStandby.has(id) : server.role === 'standby' && onPrimary.has(id)) return false
   const ofTimescale = lists.some(list => list === 'chunks' || list === 'jobs')
-  return !ofTimescale || (server.id === state.settings.timescaleId && server.facts?.extensions.timescaledb !== undefined)
+  return (
+    !ofTimescale ||
+    (server.role !== 'standby' && server.id === state.settings.timescaleId && server.facts?.extensions.timescaledb !== undefined)
+  )
 }
 
 /** The statements and lines of pgbouncer.ini that would give the rest, each once. */
@@ -142,15 +159,17 @@ export function roleStatements(state: State, server: ServerState): readonly stri
     ]
   }
   const version = facts?.version ?? 0
-  const database = facts?.database ? sqlName(drawable(facts.database)) : 'postgres'
+  const database = facts?.database ? nameOf(facts.database) : 'postgres'
   const role = (name: string, grants: readonly string[]) => [
     `CREATE ROLE ${name} LOGIN CONNECTION LIMIT 10;  -- then, in psql: \\password ${name}`,
     `GRANT CONNECT ON DATABASE ${database} TO ${name};`,
     `GRANT ${grants.join(', ')} TO ${name};`,
   ]
+  if (server.role === 'standby')
+    return [`-- ${drawable(server.id)} is a standby: roles are made on its primary, and come from there`]
   const reserved = version >= 160000 ? ['pg_use_reserved_connections'] : []
   return [
-    `-- PostgreSQL ${drawable(facts?.versionText)} at ${drawable(server.id)}${server.role === 'standby' ? ': a standby; run this on its primary' : ''}`,
+    `-- PostgreSQL ${drawable(facts?.versionText)} at ${drawable(server.id)}`,
     '-- A role that watches: sees all, changes nothing.',
     ...role('pgvigil_monitor', ['pg_monitor', ...reserved]),
     '-- A role that acts as well: signals sessions, pauses replay, drops slots.',
@@ -170,11 +189,11 @@ function timescaleStatements(state: State, server: ServerState): readonly string
   if (server.id !== state.settings.timescaleId || server.facts?.extensions.timescaledb === undefined) return []
   const rows = (server.readings.hypertables?.sample?.rows ?? []) as readonly { owner: unknown; hypertable_schema: unknown }[]
   const names = (key: 'owner' | 'hypertable_schema') => [
-    ...new Set(rows.flatMap(row => (typeof row[key] === 'string' ? [sqlName(drawable(row[key] as string))] : []))),
+    ...new Set(rows.flatMap(row => (typeof row[key] === 'string' ? [nameOf(row[key] as unknown as Untrusted)] : []))),
   ]
   const owners = names('owner')
   const known = namesOf(state, server.id)
-  const superusers = new Set([...known.superusers].map(oid => sqlName(drawable(known.roles.get(oid)))))
+  const superusers = new Set([...known.superusers].map(oid => nameOf(known.roles.get(oid) ?? untrusted(''))))
   const schemas = names('hypertable_schema').filter(schema => schema !== 'public')
   return [
     '-- TimescaleDB: sizes need USAGE on the schemas; compressing and running jobs takes the owner.',

@@ -24,7 +24,7 @@ export function whyNotNow(action: AnyAction, target: Frozen, state: State): WhyN
 
 /** What forbids every deed. */
 export function whyNotAnything(state: State): WhyNot | null {
-  return state.settings.readOnly ? whyNot('read-only mode: pgvigil was started with --read-only') : null
+  return state.settings.readOnly ? whyNot('read-only mode: by --read-only, or by read_only in the configuration file') : null
 }
 
 function whyNotThere({ server, role }: Frozen, state: State): WhyNot | null {

@@ -121,10 +121,17 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
     if (stands) return { outcome: 'refused', say: `nothing was done: ${stands.why}` }
     const deed = deedOf(action, target, `${process.pid}-${Date.now().toString(36)}-${workId}-${++deeds}`)
     const trouble = audit.begun(deed)
-    openDeeds.set(deed.id, deed)
+    const open: OpenDeed = { deed, workId, told: null }
+    openDeeds.set(deed.id, open)
     let report: Report
     try {
-      report = await action.run(target, hands)
+      report = await action.run(target, {
+        ...hands,
+        tell: said => {
+          open.told = said.outcome
+          hands.tell(said)
+        },
+      })
     } catch (error) {
       report = reportOf(error, workOf(workId)?.stopping === 'now')
       // What comes next begins on a connection of its own.
@@ -137,7 +144,7 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
 
   let deeds = 0
   /** Begun in the audit trail, and not ended there yet. */
-  const openDeeds = new Map<string, AuditDeed>()
+  const openDeeds = new Map<string, OpenDeed>()
 
   function deedOf(action: AnyAction, target: Frozen, id: string): AuditDeed {
     const { server, role } = target
@@ -235,7 +242,14 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       Promise.all(store.getState().pauses.map(pause => endPause(pause, leave, withinMs))),
       ...(leave ? [] : queues.map(work => within(stop(work), withinMs))),
     ])
-    for (const deed of openDeeds.values()) audit.ended(deed, 'signal sent', 'pgvigil ended before the outcome was known')
+    for (const { deed, workId, told } of openDeeds.values()) {
+      const sent = told !== null || underWay.get(workId)?.session != null
+      audit.ended(
+        deed,
+        told ?? 'failed',
+        sent ? 'pgvigil ended before the outcome was known' : 'nothing was sent: pgvigil ended before',
+      )
+    }
     openDeeds.clear()
     return told
   }
@@ -287,6 +301,9 @@ function within<T>(work: Promise<T>, ms: number): Promise<T | null> {
     work.then(resolve, () => resolve(null)).finally(() => clearTimeout(timer))
   })
 }
+
+/** `told`: the word that the deed has given on itself so far. */
+type OpenDeed = { readonly deed: AuditDeed; readonly workId: number; told: Report['outcome'] | null }
 
 type OwnHands = Hands & { close(): void }
 

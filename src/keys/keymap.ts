@@ -96,7 +96,7 @@ export const keymap: readonly Binding[] = [
   { keys: ['r'], command: 'resumeAndQuit', where: 'quit' },
   { keys: ['l'], command: 'leaveAndQuit', where: 'quit' },
   { keys: ['Esc', 'n'], command: 'closeDialog', where: 'quit' },
-  { keys: ['C-c'], command: 'resumeAndQuit', where: 'quit' },
+  { keys: ['C-c'], command: 'resumeAndInterrupt', where: 'quit' },
   { keys: ['C-z'], command: 'suspend', where: 'quit' },
 ]
 

@@ -122,7 +122,7 @@ function footLines({ confirm, words, gone }: Asked, columns: number): readonly L
     ? [span(' already gone: nothing will be done  ', 'warning')]
     : words === null
       ? [span(' y', 'accent'), span(' does it  ')]
-      : [span(' type '), span(words[0] as string, 'accent'), span(` to do it: ${drawable(confirm.typed)}`), span('_  ', 'accent')]
+      : [span(' type '), span(words.join(' or '), 'accent'), span(` to do it: ${drawable(confirm.typed)}`), span('_  ', 'accent')]
   const lines: readonly Line[] = [
     ...(confirm.note === null ? [] : [[span(` ${confirm.note}`, 'warning')] as Line]),
     ...(confirm.seconds === null
@@ -153,6 +153,7 @@ export function quitQuestion(state: State, columns: number, height: number): rea
   const queued = queues.map(
     ({ label, items }) => `${label}: ${items.filter(item => !item.ended).length} of ${items.length} not done yet`,
   )
+  const over = pauses.length === 0 && queues.length === 0
   const ends = [...(resumable ? ['resumes it'] : []), ...(queues.length > 0 ? ['cancels what is under way'] : [])]
   const leaves = [
     ...(pauses.length > 0 ? ['leaves it paused'] : []),
@@ -160,11 +161,11 @@ export function quitQuestion(state: State, columns: number, height: number): rea
   ]
   const keys: readonly (readonly [string, string])[] = [
     ...(ends.length > 0 ? [['r', `${ends.join(', ')} and quits`] as const] : []),
-    ['l', `${leaves.join(', ')} and quits`],
+    ['l', over ? 'quits' : `${leaves.join(', ')} and quits`],
     ['Esc', 'stays'],
   ]
   const out = [
-    fitLine([span(' Leave what is not finished?', 'header')], columns, 'header'),
+    fitLine([span(over ? ' All of it has ended meanwhile. Quit?' : ' Leave what is not finished?', 'header')], columns, 'header'),
     ...[...left, ...queued]
       .flatMap(text => drawableLines(text, Math.max(2, columns - 7)))
       .map(text => fitLine([span(`      ${text}`, 'warning')], columns)),

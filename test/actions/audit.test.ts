@@ -214,6 +214,10 @@ describe('passwords are never in it', () => {
     `select dblink('host=far password = s3cr3t', 'select 1')`,
     `select dblink($$host=far password='s3cr3t hunter2'$$, 'select 1')`,
     `postgres://far/shop?user=app&password=s3cr3t`,
+    `ALTER ROLE app PASSWORD /* new */ 's3cr3t'`,
+    `ALTER ROLE app PASSWORD -- new\n 's3cr3t'`,
+    `COPY t FROM PROGRAM 'PGPASSWORD=s3cr3t psql'`,
+    `CREATE SUBSCRIPTION s CONNECTION 'postgres://app:s3cr3t`,
     `select dblink('host=far sslpassword=s3cr3t')`,
     // Cut off in the middle, as lists read them.
     `ALTER ROLE app PASSWORD 's3cr3t and it goes on`,
@@ -229,6 +233,7 @@ describe('passwords are never in it', () => {
     `select password from users where name = 'ann'`,
     `select 'a:b@c', now() at time zone 'UTC'`,
     `select * from t where id = 7 and note = 'it''s fine'`,
+    'postgres://far:5432/shop',
     `select 1`,
     '',
   ])('and nothing else is taken away: %s', text => {

@@ -351,8 +351,8 @@ describe('what forbids every action', () => {
 
   test.each(ids)('%s: read-only mode', id => {
     const readOnly: Change = state => ({ ...state, settings: { ...state.settings, readOnly: true } })
-    expect(judged(id, readOnly)).toBe('read-only mode: pgvigil was started with --read-only')
-    expect(why(id, readOnly(possible(id)))).toBe('read-only mode: pgvigil was started with --read-only')
+    expect(judged(id, readOnly)).toBe('read-only mode: by --read-only, or by read_only in the configuration file')
+    expect(why(id, readOnly(possible(id)))).toBe('read-only mode: by --read-only, or by read_only in the configuration file')
   })
 
   test.each(ids)('%s: its server is down, was never there, or is no longer watched', id => {
@@ -411,7 +411,9 @@ describe('read-only mode', () => {
     const { command } = actionById(id)!
     perform(context, command)
     expect(dialog()).toBeNull()
-    expect(message()).toBe(`${commandById(command)?.label}: read-only mode: pgvigil was started with --read-only`)
+    expect(message()).toBe(
+      `${commandById(command)?.label}: read-only mode: by --read-only, or by read_only in the configuration file`,
+    )
   })
 
   test('W says so', () => {
@@ -426,7 +428,9 @@ describe('read-only mode', () => {
     const open = dialog()
     if (open?.kind !== 'menu') return expect.fail('no menu')
     const items = menuItems(store.getState(), open)
-    expect(items.map(({ hint }) => hint)).toEqual(items.map(() => "can't: read-only mode: pgvigil was started with --read-only"))
+    expect(items.map(({ hint }) => hint)).toEqual(
+      items.map(() => "can't: read-only mode: by --read-only, or by read_only in the configuration file"),
+    )
     store.setState({
       ...store.getState(),
       view: { ...store.getState().view, dialog: { ...open, index: items.findIndex(item => item.id === id) } },
@@ -434,7 +438,7 @@ describe('read-only mode', () => {
     perform(context, 'choose')
     expect([dialog(), message()]).toEqual([
       null,
-      `${actionById(id)!.label}: read-only mode: pgvigil was started with --read-only`,
+      `${actionById(id)!.label}: read-only mode: by --read-only, or by read_only in the configuration file`,
     ])
   })
 })

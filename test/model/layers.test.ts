@@ -94,7 +94,7 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   'src/rights.ts': {
     may: ['src/actions/index.ts', 'src/model/', 'src/panels/', 'src/sessions.ts', 'src/store/selectors.ts'],
-    types: ['src/sql/', 'src/store/state.ts'],
+    types: ['src/actions/action.ts', 'src/sql/', 'src/store/state.ts'],
     packages: [],
   },
   'src/doctor.ts': {

@@ -452,9 +452,12 @@ describe('PostgreSQL 16', () => {
       const row = await rowOf(victim.pid)
       const asked = question('terminate', row)
       hands.store.setState(state => ({ ...state, settings: { ...state.settings, readOnly: true } }))
-      expect(hands.ask('terminate', [row])).toBe('read-only mode: pgvigil was started with --read-only')
+      expect(hands.ask('terminate', [row])).toBe('read-only mode: by --read-only, or by read_only in the configuration file')
       expect((await hands.confirm(asked)).items).toMatchObject([
-        { outcome: 'refused', say: 'nothing was done: read-only mode: pgvigil was started with --read-only' },
+        {
+          outcome: 'refused',
+          say: 'nothing was done: read-only mode: by --read-only, or by read_only in the configuration file',
+        },
       ])
       expect(await truth(admin, victim.pid)).not.toBeNull()
     })

@@ -2,6 +2,7 @@
 
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { actionById } from '../../src/actions/index.ts'
 import { connect, withClient } from '../../src/lab/client.ts'
 import { type Folder, temporaryFolder } from '../../src/lab/folder.ts'
 import { type PostgresServer, startPostgres } from '../../src/lab/postgres.ts'
@@ -88,9 +89,10 @@ describe.each([13, 16, 18] as const)('PostgreSQL %i', version => {
     const signalled = await refused(role, `SELECT pg_cancel_backend(${pid})`)
     expect(can.get('Cancel query')).toBe(role === 'owner' || signalled !== null ? 'part' : 'yes')
     expect(signalled === null).toBe(['ops', 'owner', 'super', 'full'].includes(role))
-    // Not a standby (55000) is no matter of rights.
+    // Not a standby (55000) is no matter of rights; what a primary can't do is not told of it.
     const paused = await refused(role, 'SELECT pg_wal_replay_pause()')
-    expect(can.get('Pause WAL replay')).toBe(paused === '42501' ? 'no' : 'yes')
+    expect(actionById('pauseReplay')!.right('a', state) !== null).toBe(paused === '42501')
+    expect(can.has('Pause WAL replay')).toBe(false)
     const dropped = await refused(role, `SELECT pg_drop_replication_slot('none')`)
     expect(can.get('Drop slot')).toBe(dropped === '42501' ? 'no' : 'yes')
     expect(can.get('COMMIT PREPARED')).toBe(role === 'super' ? 'yes' : 'part')

@@ -213,7 +213,7 @@ describe('on a session', () => {
     const pid = await pidOf(await session('safe'))
     const terminal = await on('safe', ['--read-only'])
     terminal.write('K')
-    await reads(terminal, 'Terminate: read-only mode: pgvigil was started with --read-only')
+    await reads(terminal, 'Terminate: read-only mode: by --read-only, or by read_only in the configuration file')
     expect(terminal.screen()[0]).toContain('READ-ONLY')
     terminal.write('\x1b[20~')
     await terminal.waitFor(/Terminate session +can't: read-only mode/)
