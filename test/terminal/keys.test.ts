@@ -49,7 +49,9 @@ const selected = () => terminal.lineOn(6) ?? ''
 /** The lines of the list that name a worker, from above. */
 const workers = () => terminal.screen().flatMap(line => /worker(\d)@/.exec(line)?.[1] ?? [])
 
-it('opens with servers, tabs and function keys', () => {
+it('opens with servers, tabs and function keys', async () => {
+  // The first answer of the second server may come a moment after the first one's.
+  await terminal.waitFor(/LIVE +1\/97 /)
   const lines = terminal.screen()
   expect(lines[1]).toMatch(/^127\.0\.0\.1:\d+ +primary +LIVE +7\/97 /)
   expect(lines[2]).toMatch(/^127\.0\.0\.1:\d+ +primary +LIVE +1\/97 /)
