@@ -122,6 +122,8 @@ function openScreen({ first, start, told, resolve }: Parts): void {
   let ended = false
   // The terminal is somebody else's for a while.
   let away = false
+  // A password is being typed.
+  let asking = false
 
   const measure = () => update.setSize(current.store, stdout.columns || 80, stdout.rows || 24)
   measure()
@@ -184,7 +186,9 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     const ask: AskPassword = async prompt => {
       let answer: string | null = null
       await handOver(async () => {
+        asking = true
         answer = await askHere(prompt)
+        asking = false
       })
       return answer
     }
@@ -312,8 +316,7 @@ function openScreen({ first, start, told, resolve }: Parts): void {
   stdin.setRawMode(true)
   stdout.write(pastes.marked)
   stdin.on('data', chunk => {
-    // A password that is being typed is none of ours.
-    if (away) return
+    if (asking) return
     parser.feed(chunk)
     keysAreThrough(current.store)
   })

@@ -1,11 +1,12 @@
 // From a key to a command: by what is open now. Keys that arrive together come here one by one.
 
-import { type Context, perform } from '../commands.ts'
+import { type Context, commandById, perform } from '../commands.ts'
 import { takesName, typeInto } from '../deeds.ts'
 import { promptChanged } from '../navigate.ts'
+import { panelNamed } from '../panels/index.ts'
 import type { State } from '../store/state.ts'
-import { setDialog } from '../store/updates.ts'
-import { commandOf, type Scope } from './keymap.ts'
+import { say, setDialog } from '../store/updates.ts'
+import { commandOf, elsewhere, type Scope } from './keymap.ts'
 import type { Key } from './keypress.ts'
 
 export function scopeOf(state: State): Scope {
@@ -33,6 +34,14 @@ export function dispatch(context: Context, key: Key): void {
   // A name is there to be typed: a paste would take away what typing it is for.
   else if ((scope.kind === 'question' || scope.kind === 'name') && key.name !== 'paste')
     typeInto(context, text => edited(text, key))
+  else if (scope.kind === 'panes') sayWhere(context, key)
+}
+
+/** A key of other panes is no slip of the finger: what it does is said, and where. */
+function sayWhere({ store }: Context, { name }: Key): void {
+  const there = elsewhere(name)
+  const label = there && commandById(there.command)?.label
+  if (label) say(store, `${label}: ${name} is a key of ${there.where.map(id => panelNamed(id)?.title).join(', ')}`, 'warning')
 }
 
 function typeInPrompt(context: Context, key: Key): void {

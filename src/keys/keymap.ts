@@ -155,6 +155,13 @@ export function commandOf(key: string, scope: Scope): string | undefined {
   }
 }
 
+/** The binding of a key that only other panes have. */
+export function elsewhere(key: string): (Binding & { readonly where: readonly string[] }) | undefined {
+  return keymap.find(
+    (b): b is Binding & { readonly where: readonly string[] } => typeof b.where === 'object' && b.keys.includes(key),
+  )
+}
+
 /** A key that stands for itself as text: in a menu it narrows the list. */
 function types(key: string): boolean {
   return key === 'Space' || [...key].length === 1

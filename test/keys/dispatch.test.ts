@@ -514,9 +514,14 @@ describe('help, palette, copy, leaving', () => {
 
   test('a key without a meaning does nothing', () => {
     const before = state()
-    press('F12', 'Z', 'M-x', { name: 'paste', text: 'jjq' }, 'Backspace')
+    press('F12', 'M-x', { name: 'paste', text: 'jjq' }, 'Backspace')
     expect(state()).toBe(before)
     expect(told).toEqual([])
+  })
+
+  test('a key of other panes says what it does there', () => {
+    press('Z')
+    expect(state().view.message?.text).toBe('Decompress: Z is a key of Chunks')
   })
 })
 

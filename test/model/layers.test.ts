@@ -66,7 +66,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'src/audit.ts': { may: ['src/model/'], types: ['src/config/', 'src/store/state.ts'], packages: [node] },
   'src/trail.ts': { may: ['src/audit.ts', 'src/config/machine.ts', 'src/model/'], packages: [node] },
   'src/deeds.ts': { may: ['src/actions/', 'src/model/', 'src/panels/', 'src/sessions.ts', 'src/store/'], packages: [] },
-  'src/keys/': { may: ['src/store/', 'src/commands.ts', 'src/deeds.ts', 'src/navigate.ts'], packages: [] },
+  'src/keys/': { may: ['src/store/', 'src/commands.ts', 'src/deeds.ts', 'src/navigate.ts', 'src/panels/index.ts'], packages: [] },
   'src/command.ts': { may: [], types: ['src/store/'], packages: [] },
   'src/deed-commands.ts': { may: ['src/deeds.ts', 'src/panels/shown.ts', 'src/store/'], types: ['src/command.ts'], packages: [] },
   'src/commands.ts': {
