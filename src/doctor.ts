@@ -19,7 +19,8 @@ const patienceMs = 10_000
 export async function runDoctor(config: Config, sql: boolean): Promise<number> {
   const lists = panels.flatMap(panel => panel.lists)
   const wanted = (state: State, id: string) => wantedByLists(state, id, lists)
-  const { store, poller } = watch(config, panels[0]!.id, queryBytes, wanted)
+  // Each list is asked for once, so a slow pace would only make us wait.
+  const { store, poller } = watch({ ...config, intervalMs: Math.min(config.intervalMs, 1000) }, panels[0]!.id, queryBytes, wanted)
   process.stdout.on('error', () => process.exit(0))
   await settled(store, patienceMs, id => wanted(store.getState(), id))
   poller.stop()

@@ -18,6 +18,8 @@ const rules: readonly [RegExp, string][] = [
 
 /** A text without the passwords that can be told as such. Also one cut in the middle of a password. */
 export function withoutPasswords(text: string): string {
+  // Nearly no statement has any, and each is looked at with every sample.
+  if (!/passw|pwd|:\/\//i.test(text)) return text
   return rules.reduce((kept, [pattern, by]) => kept.replace(pattern, by), text)
 }
 

@@ -1,6 +1,7 @@
 // Wire text to values, by the kinds that a query declares; never by what the driver thinks of an OID.
 
 import { parseLsn } from '../model/format.ts'
+import { withoutPasswords } from '../model/redact.ts'
 import type { Columns, Kind, Query, Untrusted } from '../sql/query.ts'
 
 type WireValue = string | null | undefined
@@ -65,7 +66,7 @@ function whole(text: string): bigint | null {
   return digits ? BigInt(digits[0]) : null
 }
 
-/** bytea in hex format to text. A character cut in the middle at the end is left off; broken sequences become U+FFFD. */
+/** bytea in hex format to text, without the passwords in it: statements come as they were typed. A character cut in the middle at the end is left off; broken sequences become U+FFFD. */
 function untrustedBytes(hex: string): Untrusted {
   const bytes = Buffer.from(hex.startsWith('\\x') ? hex.slice(2) : '', 'hex')
   let end = bytes.length
@@ -78,5 +79,5 @@ function untrustedBytes(hex: string): Untrusted {
       break
     }
   }
-  return bytes.toString('utf8', 0, end) as unknown as Untrusted
+  return withoutPasswords(bytes.toString('utf8', 0, end)) as unknown as Untrusted
 }

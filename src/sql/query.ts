@@ -12,7 +12,7 @@ export type Untrusted = { readonly [brand]: 'untrusted' }
 /**
  * How a column's text on the wire becomes a value. A trailing `!` promises that it is never NULL; without it the value may be null.
  * `big` is for counters, xids and sizes (int8, numeric without fraction), `lsn` for pg_lsn (both BigInt), `num` for float8 and
- * numeric, `utf8` for a bytea that holds text cut by bytes (invalid or cut sequences become U+FFFD), `ints` for int[].
+ * numeric, `utf8` for a bytea that holds text cut by bytes (invalid or cut sequences become U+FFFD, passwords in statements ***), `ints` for int[].
  */
 type Base = {
   int: number

@@ -91,6 +91,9 @@ describe('text cut by bytes on the server', () => {
   })
 
   test('an empty one is empty, a NULL is null', () => {
+    expect(utf8([...Buffer.from(`ALTER ROLE app PASSWORD 's3cr3t' VALID UNTIL 'infinity'`)])).toBe(
+      `ALTER ROLE app PASSWORD '***' VALID UNTIL 'infinity'`,
+    )
     expect(decoded('utf8', '\\x')).toBe('')
     expect(decoded('utf8', null)).toBeNull()
   })
