@@ -107,11 +107,14 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
 
   /** Queues of a server go one after the other. */
   function turnOf(server: string, work: () => Promise<void>): Promise<void> {
-    const mine = (turns.get(server) ?? Promise.resolve()).then(work)
-    turns.set(
-      server,
-      mine.catch(() => {}),
-    )
+    const before = turns.get(server)
+    const mine = before ? before.then(work) : work()
+    const over = mine
+      .catch(() => {})
+      .then(() => {
+        if (turns.get(server) === over) turns.delete(server)
+      })
+    turns.set(server, over)
     return mine
   }
 

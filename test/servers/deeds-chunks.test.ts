@@ -251,6 +251,26 @@ describe('on TimescaleDB', () => {
     expect(hands.actor.unfinished()).toBe(false)
   })
 
+  test('two queues of a server go one after the other, and Esc stops both', async () => {
+    const names = await hypertable(6)
+    act(server.conninfo)
+    const rows = await rowsOf(names)
+    const [first, second] = [
+      hands.begin(hands.ask('compress', rows.slice(0, 2))),
+      hands.begin(hands.ask('compress', rows.slice(2, 4))),
+    ]
+    await hands.until(() => second().endedAt !== null, 'the queues to end')
+    expect([...outcomes(first()), ...outcomes(second())]).toEqual(Array(4).fill('done'))
+    expect(second().items[0]?.begunAt).toBeGreaterThanOrEqual(first().endedAt! - 50)
+    const [third, fourth] = [
+      hands.begin(hands.ask('compress', rows.slice(4, 5))),
+      hands.begin(hands.ask('compress', rows.slice(5))),
+    ]
+    hands.actor.stopQueue()
+    await hands.until(() => third().endedAt !== null && fourth().endedAt !== null, 'both to end')
+    expect(outcomes(fourth())).toEqual(['skipped'])
+  })
+
   test('under the Apache licence, and on a standby, nothing can be done to chunks and jobs, and the key says why', async () => {
     const names = await hypertable(2)
     await sql(`SELECT compress_chunk('${names[1]}')`)
