@@ -89,7 +89,7 @@ export function progressOf(link: Link, root: Member | null): Progress {
 /** A watched standby's lag from the servers' pulses alone; without its primary from its receiver, as far as that can tell. */
 export function standbyLag(standby: Standby, primary: Primary | null): Lag {
   const own = standby.pulse?.rows[0]
-  const mark = primary && standby.pulse && own?.lsn ? markAt(primary, standby.pulse.at, own.lsn) : null
+  const mark = primary && standby.pulse && own?.lsn ? markAt(primary, standby.pulse.at, own.lsn, standsStill(standby)) : null
   return mark && own?.lsn ? lagBehind(mark, own.lsn, own.last_replay_epoch, null) : aloneLag(standby)
 }
 
@@ -134,20 +134,27 @@ function markOf({ sender, row, standby }: Link, root: Member | null, replayed: b
     }
   }
   const at = row ? sender?.senders?.at : standby?.answers ? standby.pulse?.at : undefined
-  return root && at !== undefined ? markAt(root, at, replayed) : null
+  return root && at !== undefined ? markAt(root, at, replayed, standby !== null && standsStill(standby)) : null
+}
+
+/** Replay is paused: what the primary goes on to write is not replayed by the time it is seen. */
+function standsStill({ pulse }: Pick<Member, 'pulse'>): boolean {
+  return is(pulse?.rows[0]?.replay_pause ?? null, 'paused')
 }
 
 /**
  * A server's position at a moment, out of its samples. For a standby that has replayed all of the sample before that moment nothing newer is
- * counted: it may have been written later. null when the server does not answer: then where it is now is unknown.
+ * counted: it may have been written later, and replayed too; unless it stands still. null when the server does not answer: then where it is now is unknown.
  */
-function markAt(primary: Primary, wanted: number, replayed: bigint | null): Mark | null {
+function markAt(primary: Primary, wanted: number, replayed: bigint | null, still: boolean): Mark | null {
   const { id, history } = primary
   const [first] = history
   if (!primary.answers || !first) return null
   const at = Math.max(wanted, first.at)
   const before = history.findLast(point => point.at <= at) as LsnPoint
-  const lsn = replayed !== null && replayed >= before.lsn ? replayed : (lsnAt(history, at) as bigint)
+  const between = lsnAt(history, at) as bigint
+  const counted = replayed === null || replayed < before.lsn || (still && between > replayed)
+  const lsn = counted ? between : replayed
   return { id, at, lsn, history, clock: clockOf(primary) }
 }
 

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { clockSkewSeconds, type LagInput, type LsnPoint, lagSeconds, lsnAt, senderStallSeconds } from '../../src/model/lag.ts'
+import { standbyLag } from '../../src/model/positions.ts'
+import { untrusted } from '../../src/model/untrusted.ts'
 
 const start = 1_800_000_000_000
 /** A primary that writes `rate` bytes a second, sampled each second for `seconds`, then idle for `idle` seconds. */
@@ -144,4 +146,31 @@ test('a stall is what the sender measures while it grows at one position; else i
   expect(senderStallSeconds(word(8n, 12.1), word(7n, 11.1))).toBeNull()
   expect(senderStallSeconds(word(7n, 12.1), word(7n, null))).toBeNull()
   expect(senderStallSeconds(word(null, 12.1), word(null, 11.1))).toBeNull()
+})
+
+describe('a standby whose replay is paused right after a sample of its primary', () => {
+  const history = [
+    { at: 1000, lsn: 100n },
+    { at: 3000, lsn: 2100n },
+  ]
+  const primary = { id: 'p', answers: true, history, pulse: null }
+  const lagOf = (replay_pause: string) =>
+    standbyLag(
+      {
+        answers: true,
+        history: [],
+        receiver: null,
+        pulse: { at: 2000, rows: [{ lsn: 300n, last_replay_epoch: null, replay_pause: untrusted(replay_pause) }] },
+      } as unknown as Parameters<typeof standbyLag>[0],
+      primary as unknown as Parameters<typeof standbyLag>[1],
+    )
+
+  test('is behind by what the primary has written since, as its next sample tells', () => {
+    expect(lagOf('paused')).toMatchObject({ lagBytes: 800n, lagIsUpperBound: false })
+    expect(lagOf('paused').lagSeconds).toBeCloseTo(0.8)
+  })
+
+  test('where replay goes on that may have been written and replayed later: nothing is claimed', () => {
+    for (const word of ['not paused', 'pause requested']) expect(lagOf(word)).toMatchObject({ lagBytes: 0n, lagSeconds: 0 })
+  })
 })
