@@ -3,6 +3,7 @@
 import type { LockRow } from '../sql/locks.ts'
 import type { Names } from './activity.ts'
 import { type Forest, forest } from './forest.ts'
+import { conflicts, strength } from './lock-modes.ts'
 import { is, raw, type Untrusted, untrusted } from './untrusted.ts'
 
 /** What a lock is on, in pg_locks' words. */
@@ -98,58 +99,6 @@ export type LockWait = LockObject & {
   /** Our role may not see its state and query. */
   readonly restricted: boolean
 }
-
-// PostgreSQL's table of conflicts (13 to 18 alike), weakest mode first.
-const conflicting: Readonly<Record<string, readonly string[]>> = {
-  AccessShareLock: ['AccessExclusiveLock'],
-  RowShareLock: ['ExclusiveLock', 'AccessExclusiveLock'],
-  RowExclusiveLock: ['ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'],
-  ShareUpdateExclusiveLock: [
-    'ShareUpdateExclusiveLock',
-    'ShareLock',
-    'ShareRowExclusiveLock',
-    'ExclusiveLock',
-    'AccessExclusiveLock',
-  ],
-  ShareLock: ['RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'],
-  ShareRowExclusiveLock: [
-    'RowExclusiveLock',
-    'ShareUpdateExclusiveLock',
-    'ShareLock',
-    'ShareRowExclusiveLock',
-    'ExclusiveLock',
-    'AccessExclusiveLock',
-  ],
-  ExclusiveLock: [
-    'RowShareLock',
-    'RowExclusiveLock',
-    'ShareUpdateExclusiveLock',
-    'ShareLock',
-    'ShareRowExclusiveLock',
-    'ExclusiveLock',
-    'AccessExclusiveLock',
-  ],
-  AccessExclusiveLock: [
-    'AccessShareLock',
-    'RowShareLock',
-    'RowExclusiveLock',
-    'ShareUpdateExclusiveLock',
-    'ShareLock',
-    'ShareRowExclusiveLock',
-    'ExclusiveLock',
-    'AccessExclusiveLock',
-  ],
-}
-const modes = Object.keys(conflicting)
-
-/** Whether a lock held in one mode keeps the other from being granted on the same object. Modes as pg_locks spells them. */
-export function conflicts(held: Untrusted | null, wanted: Untrusted | null): boolean {
-  if (held === null || wanted === null) return false
-  return conflicting[raw(held)]?.includes(raw(wanted)) ?? false
-}
-
-// -1 for a mode that blocks nobody (SIReadLock).
-const strength = (mode: Untrusted | null) => (mode === null ? -1 : modes.indexOf(raw(mode)))
 
 type Node = {
   readonly pid: number

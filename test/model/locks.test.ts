@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { conflicts, type LockWait, lockForest, objectWords } from '../../src/model/locks.ts'
+import { conflicts } from '../../src/model/lock-modes.ts'
+import { type LockWait, lockForest, objectWords } from '../../src/model/locks.ts'
 import { untrusted } from '../../src/model/untrusted.ts'
 import { type LockRow, locks } from '../../src/sql/locks.ts'
 import { sampleOf } from '../support/state.ts'
