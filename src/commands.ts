@@ -3,18 +3,19 @@
 import type { Command, Context } from './command.ts'
 import { deedCommands } from './deed-commands.ts'
 import * as deeds from './deeds.ts'
-import { keymap, keySections } from './keys/keymap.ts'
+import { keySections } from './keys/keymap.ts'
+import { itemsOf, type MenuDialog } from './menus.ts'
 import { drawable } from './model/untrusted.ts'
 import * as go from './navigate.ts'
 import { sortOf } from './panels/arrange.ts'
 import { panels } from './panels/index.ts'
 import { listOf, panelOf, selectedRow, viewOf } from './panels/shown.ts'
-import { idsOf } from './store/selectors.ts'
-import type { Dialog, State } from './store/state.ts'
+import type { State } from './store/state.ts'
 import type { Store } from './store/store.ts'
 import * as update from './store/updates.ts'
 
 export type { Command, Context } from './command.ts'
+export type { MenuItem } from './menus.ts'
 
 export const commands: readonly Command[] = [
   { id: 'help', label: 'Help', help: 'Shows all keys.', run: ({ store }) => update.setDialog(store, { kind: 'help', top: 0 }) },
@@ -315,77 +316,8 @@ function openMenu({ store }: Context, menu: 'sort' | 'palette' | 'servers' | 'cl
   update.setDialog(store, { kind: 'menu', menu, index: 0, typed: '' })
 }
 
-/** `off`: it can't be done now; the hint says why. */
-export type MenuItem = { readonly id: string; readonly label: string; readonly hint: string; readonly off?: boolean }
-
-/** The lines of a menu, narrowed by what was typed: those whose label has it before those whose hint has. */
-export function menuItems(state: State, dialog: Extract<Dialog, { kind: 'menu' }>): readonly MenuItem[] {
-  const needle = dialog.typed.toLowerCase()
-  const has = (text: string) => text.toLowerCase().includes(needle)
-  const items = allItems(state, dialog)
-  return [...items.filter(({ label }) => has(label)), ...items.filter(({ label, hint }) => !has(label) && has(hint))]
-}
-
-function allItems(state: State, dialog: Extract<Dialog, { kind: 'menu' }>): readonly MenuItem[] {
-  switch (dialog.menu) {
-    case 'sort': {
-      const list = listOf(state)
-      const now = sortOf(list, viewOf(state, list))
-      return list.columns.map(column => ({
-        id: column.title,
-        label: column.title,
-        hint:
-          column === now.column ? (now.descending ? 'descending now; again: ascending' : 'ascending now; again: descending') : '',
-      }))
-    }
-    case 'servers':
-      return idsOf(state, 'postgres').map(id => ({ id, label: drawable(id), hint: state.servers[id]?.role ?? '' }))
-    case 'clusters':
-      return state.settings.clusters.map(name => ({
-        id: name,
-        label: drawable(name),
-        hint: name === state.settings.cluster ? 'watched now' : '',
-      }))
-    case 'act':
-      return deeds.offers(dialog.subject, state).map(({ action, able }) => ({
-        id: action.id,
-        label: action.label,
-        hint: able === true ? `${keyOf(action.command)}${action.help}` : `can't: ${able}`,
-        off: able !== true,
-      }))
-    case 'palette':
-      return commands.filter(command => !hidden.has(command.id)).map(({ id, label, help }) => ({ id, label, hint: help }))
-  }
-}
-
-/** "K: " where a key has the command, else nothing. */
-function keyOf(command: string): string {
-  const key = keymap.find(binding => binding.command === command)?.keys[0]
-  return key ? `${key}: ` : ''
-}
-
-/** Commands that only make sense as a key. */
-const hidden = new Set([
-  'resumeAndQuit',
-  'resumeAndInterrupt',
-  'leaveAndQuit',
-  'yes',
-  'notEnter',
-  'questionDown',
-  'questionUp',
-  'questionPageDown',
-  'questionPageUp',
-  'closeDialog',
-  'dialogDown',
-  'dialogUp',
-  'dialogPageDown',
-  'dialogPageUp',
-  'choose',
-  'cancelPrompt',
-  'acceptPrompt',
-  'findNext',
-  'palette',
-])
+/** The lines of a menu, narrowed by what was typed. */
+export const menuItems = (state: State, dialog: MenuDialog) => itemsOf(state, dialog, commands)
 
 /** Lines of the help: each section has a title and an empty line below. */
 const helpLines = keySections.reduce((sum, { bindings }) => sum + bindings.length + 2, 0)

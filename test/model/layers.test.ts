@@ -72,6 +72,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'src/commands.ts': {
     may: [
       'src/deed-commands.ts',
+      'src/menus.ts',
       'src/store/',
       'src/panels/',
       'src/model/',
@@ -79,6 +80,11 @@ const rules: Readonly<Record<string, Rule>> = {
       'src/deeds.ts',
       'src/keys/keymap.ts',
     ],
+    types: ['src/command.ts'],
+    packages: [],
+  },
+  'src/menus.ts': {
+    may: ['src/deeds.ts', 'src/keys/keymap.ts', 'src/model/', 'src/panels/', 'src/store/'],
     types: ['src/command.ts'],
     packages: [],
   },
