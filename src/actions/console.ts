@@ -66,6 +66,12 @@ export async function allPausedNow(session: DeedSession, state: State, server: s
   return rows.find(row => row.key === 'paused')?.value === 'yes'
 }
 
+/** Whether a target is paused, by the console's word of this moment; null: this version doesn't tell. One that is not there is not paused. */
+export async function pausedNow(session: DeedSession, state: State, target: PoolTarget): Promise<boolean | null> {
+  if (target.database === null) return allPausedNow(session, state, target.server)
+  return (await databaseNow(session, target))?.paused === '1'
+}
+
 export const notThere = {
   outcome: 'already gone',
   say: 'already gone: PgBouncer has no such database any more; nothing was done',

@@ -11,7 +11,7 @@ import type { OwnPause, State } from '../store/state.ts'
 import type { Store } from '../store/store.ts'
 import * as update from '../store/updates.ts'
 import type { Hands, PoolTarget, Report } from './action.ts'
-import { allPausedNow, consoleCommand, databaseNow, notThere } from './console.ts'
+import { allPausedNow, consoleCommand, databaseNow, notThere, pausedNow } from './console.ts'
 import { pauseWatches } from './pool-target.ts'
 
 export type Pauses = {
@@ -80,14 +80,10 @@ export function createPauses(store: Store, timeIsUp: (target: PoolTarget, pause:
     const pause = add(target, 'PAUSE', Date.now() + seconds * 1000)
     const told = Promise.withResolvers<Report>()
     let answered = false
-    const pausedNow = async () =>
-      target.database === null
-        ? await allPausedNow(session, store.getState(), target.server)
-        : (await databaseNow(session, target))?.paused === '1'
     session.run(consoleCommand('PAUSE', target), [], null).then(
       async () => {
         // The answer comes too when another pause is in force and ours was resumed meanwhile, so it is asked what is paused.
-        const paused = await pausedNow().catch(() => null)
+        const paused = await pausedNow(session, store.getState(), target).catch(() => null)
         if (paused === false) drop(pause.id, { outcome: 'failed', say: 'resumed by somebody else before it was in force' })
         else answered = true
       },

@@ -11,7 +11,7 @@ import { showClients, showDatabases, showServers } from '../sql/pgbouncer.ts'
 import { idsOf, rowsOf, whyUnknown } from '../store/selectors.ts'
 import type { State } from '../store/state.ts'
 import { type AnyAction, action, type Hands, type PoolTarget, type Question, type Report, type WhyNot, whyNot } from './action.ts'
-import { allPausedNow, consoleCommand, databaseNow, guardConsole } from './console.ts'
+import { consoleCommand, guardConsole, pausedNow } from './console.ts'
 import { clientsOf, databaseRow, number, ofDatabase, ofPooler, pauseWatches, shared } from './pool-target.ts'
 
 /** Null where this version doesn't tell. */
@@ -141,11 +141,7 @@ export async function resume(target: PoolTarget, session: DeedSession, hands: Pi
     if (!/is not paused/.test(message)) throw error
     return { outcome: 'already gone', say: 'it was not paused any more: somebody else has resumed it' }
   }
-  const paused =
-    target.database === null
-      ? await allPausedNow(session, hands.state(), target.server)
-      : (await databaseNow(session, target))?.paused === '1'
-  return paused
+  return (await pausedNow(session, hands.state(), target))
     ? { outcome: 'still there', say: 'PgBouncer took RESUME and still says paused' }
     : { outcome: 'done', say: 'traffic flows again' }
 }
