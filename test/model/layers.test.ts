@@ -32,7 +32,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'src/store/': { may: ['src/model/'], types: ['src/sql/'], packages: ['zustand/vanilla'] },
   'src/panels/sql-block.ts': { may: ['src/model/'], packages: ['sql-formatter'] },
   'src/panels/': {
-    may: ['src/model/', 'src/sql/', 'src/sessions.ts', 'src/store/selectors.ts', 'src/store/store.ts'],
+    may: ['src/model/', 'src/sql/', 'src/sessions.ts', 'src/relations.ts', 'src/store/selectors.ts', 'src/store/store.ts'],
     types: ['src/store/state.ts'],
     packages: [],
   },
@@ -58,11 +58,16 @@ const rules: Readonly<Record<string, Rule>> = {
     packages: ['ink', 'react'],
   },
   'src/actions/': {
-    may: ['src/model/', 'src/sql/', 'src/sessions.ts', 'src/server/deed.ts', 'src/store/'],
+    may: ['src/model/', 'src/sql/', 'src/sessions.ts', 'src/relations.ts', 'src/server/deed.ts', 'src/store/'],
     types: ['src/audit.ts', 'src/config/', 'src/server/'],
     packages: [],
   },
   'src/sessions.ts': { may: ['src/model/', 'src/sql/', 'src/store/selectors.ts'], types: ['src/store/state.ts'], packages: [] },
+  'src/relations.ts': {
+    may: ['src/model/', 'src/sql/', 'src/sessions.ts', 'src/store/selectors.ts'],
+    types: ['src/store/state.ts'],
+    packages: [],
+  },
   'src/audit.ts': { may: ['src/model/'], types: ['src/config/', 'src/store/state.ts'], packages: [node] },
   'src/trail.ts': { may: ['src/audit.ts', 'src/config/machine.ts', 'src/model/'], packages: [node] },
   'src/deeds.ts': { may: ['src/actions/', 'src/model/', 'src/panels/', 'src/sessions.ts', 'src/store/'], packages: [] },

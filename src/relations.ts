@@ -1,0 +1,41 @@
+// Tables and indexes of a server's database as panes and deeds see them alike: one place that puts their samples together.
+
+import { type IndexFacts, type IndexPaneRow, indexRows } from './model/indexes.ts'
+import { type TableFacts, type TablePaneRow, tableRows } from './model/tables.ts'
+import { perPicture } from './sessions.ts'
+import { indexes, indexSizes } from './sql/indexes.ts'
+import { rowWidths, tableSizes, tables } from './sql/tables.ts'
+import { compressedParts, hypertables } from './sql/timescale.ts'
+import { picture, read } from './store/selectors.ts'
+import type { Reading, State } from './store/state.ts'
+
+const told = <Row>(reading: Reading<Row>) => (reading.kind === 'fresh' || reading.kind === 'stale' ? reading.sample : null)
+
+/** What was heard of the tables of a server's database, fresh or stale. */
+export function tableFacts(state: State, id: string): TableFacts {
+  const reading = read(state, id, tables)
+  return {
+    server: id,
+    now: picture(state).now,
+    tables: told(reading),
+    before: reading.kind === 'fresh' || reading.kind === 'stale' ? reading.previous : null,
+    sizes: told(read(state, id, tableSizes)),
+    widths: told(read(state, id, rowWidths)),
+    hypertables: told(read(state, id, hypertables)),
+    compressed: told(read(state, id, compressedParts)),
+  }
+}
+
+/** What was heard of its indexes. */
+export function indexFacts(state: State, id: string): IndexFacts {
+  return {
+    server: id,
+    now: picture(state).now,
+    indexes: told(read(state, id, indexes)),
+    sizes: told(read(state, id, indexSizes)),
+  }
+}
+
+export const tablesOf = perPicture((state, id): readonly TablePaneRow[] => tableRows(tableFacts(state, id)))
+
+export const indexesOf = perPicture((state, id): readonly IndexPaneRow[] => indexRows(indexFacts(state, id)))
