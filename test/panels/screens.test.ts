@@ -100,6 +100,8 @@ const work = (change: Partial<Work>): Work => ({
   items: [],
   queue: true,
   stopping: 'no',
+  pid: null,
+  watches: [],
   at: noon - 90_000,
   endedAt: null,
   ...change,

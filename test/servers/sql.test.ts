@@ -10,6 +10,7 @@ import * as activity from '../../src/sql/activity.ts'
 import * as databases from '../../src/sql/databases.ts'
 import * as indexes from '../../src/sql/indexes.ts'
 import * as locks from '../../src/sql/locks.ts'
+import * as maintenance from '../../src/sql/maintenance.ts'
 import * as progress from '../../src/sql/progress.ts'
 import { pickVariant, type Query } from '../../src/sql/query.ts'
 import * as replication from '../../src/sql/replication.ts'
@@ -17,7 +18,7 @@ import * as server from '../../src/sql/server.ts'
 import * as tables from '../../src/sql/tables.ts'
 
 const isQuery = (value: unknown): value is Query => typeof value === 'object' && value !== null && 'variants' in value
-const queries = [activity, databases, indexes, locks, progress, replication, server, tables].flatMap(file =>
+const queries = [activity, databases, indexes, locks, maintenance, progress, replication, server, tables].flatMap(file =>
   Object.values(file).filter(isQuery),
 )
 
