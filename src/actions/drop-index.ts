@@ -16,7 +16,7 @@ import { awaitTable, locked, lockTimeoutMs, ownerGrant, ownersGrant, standbyRefu
 import { toType, typable } from './words.ts'
 
 /** The name stands as format('%I.%I') gave it. */
-const dropStatement = ({ qualified }: IndexTarget) => `DROP INDEX CONCURRENTLY ${raw(qualified)}`
+const dropStatement = ({ qualified, concurrently }: IndexTarget) => `DROP INDEX ${concurrently}${raw(qualified)}`
 
 async function runDrop(target: IndexTarget, hands: Hands): Promise<Report> {
   const session = await hands.open({ lockTimeoutMs })
@@ -48,7 +48,7 @@ async function runDrop(target: IndexTarget, hands: Hands): Promise<Report> {
 const dropIndexAction = action<IndexSeen, IndexTarget>({
   id: 'dropIndex',
   command: 'dropIndex',
-  label: 'DROP INDEX CONCURRENTLY',
+  label: 'DROP INDEX',
   help: 'Drops an invalid index: what a CONCURRENTLY that failed has left behind.',
   lists: ['indexes'],
   takes: 'queue',

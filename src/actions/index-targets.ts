@@ -2,11 +2,11 @@
 
 import { bytes, compact } from '../model/format.ts'
 import type { IndexPaneRow } from '../model/indexes.ts'
-import { drawable } from '../model/untrusted.ts'
 import { indexesOf, tablesOf } from '../relations.ts'
 import { indexes } from '../sql/indexes.ts'
 import type { Frozen, State } from '../store/state.ts'
 import { placeOf } from './guards.ts'
+import { concurrently, labelOf } from './relations.ts'
 
 /** What an action needs of a row of the list of indexes. */
 export type IndexSeen = Pick<
@@ -15,14 +15,15 @@ export type IndexSeen = Pick<
   | ('owner' | 'conname' | 'indisvalid' | 'indisready' | 'indisexclusion' | 'building' | 'total_bytes' | 'idx_scan' | 'children')
 >
 
-export type IndexTarget = Frozen & Omit<IndexSeen, 'server' | 'children'>
+export type IndexTarget = Frozen & Omit<IndexSeen, 'server' | 'children'> & { readonly concurrently: string }
 
 export function freezeIndex(row: IndexSeen, state: State): IndexTarget {
   const { indexrelid, indrelid, qualified, indexrelname, table_qualified, relkind, owned, maintains, owner, conname } = row
   const { indisvalid, indisready, indisexclusion, building, total_bytes, idx_scan } = row
   return {
     ...placeOf(state, row.server),
-    label: drawable(qualified),
+    label: labelOf(row),
+    concurrently: concurrently(state, row.server),
     ...{ indexrelid, indrelid, qualified, indexrelname, table_qualified, relkind, owned, maintains, owner, conname },
     ...{ indisvalid, indisready, indisexclusion, building, total_bytes, idx_scan },
   }
@@ -40,7 +41,7 @@ export const indexHead = ['INDEX', 'TABLE', 'SIZE', 'SCANS']
 
 export const indexHit = (target: IndexTarget) => [
   target.label,
-  drawable(target.table_qualified),
+  labelOf({ qualified: target.table_qualified }),
   bytes(target.total_bytes),
   compact(target.idx_scan),
 ]

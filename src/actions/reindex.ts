@@ -58,8 +58,8 @@ const ofIndex = (target: IndexTarget): Rebuilt => ({
 })
 
 /** The name stands as format('%I.%I') gave it. */
-const reindexTable = ({ qualified }: TableTarget) => `REINDEX TABLE CONCURRENTLY ${raw(qualified)}`
-const reindexIndex = ({ qualified }: IndexTarget) => `REINDEX INDEX CONCURRENTLY ${raw(qualified)}`
+const reindexTable = ({ qualified, concurrently }: TableTarget) => `REINDEX TABLE ${concurrently}${raw(qualified)}`
+const reindexIndex = ({ qualified, concurrently }: IndexTarget) => `REINDEX INDEX ${concurrently}${raw(qualified)}`
 
 const ofWire = (row: WireRow): LeftIndex => ({
   indexrelid: BigInt(row.indexrelid ?? 0),
@@ -155,9 +155,21 @@ function waitLines(server: string, state: State): readonly Line[] {
   return [{ text: `waits for transactions that are open now, as long as they last: ${words}${more}`, tone: 'warning' }]
 }
 
-function rebuildLines(targets: readonly Frozen[], indexBytes: readonly (bigint | null)[], state: State): readonly Line[] {
+function rebuildLines(
+  targets: readonly (TableTarget | IndexTarget)[],
+  indexBytes: readonly (bigint | null)[],
+  state: State,
+): readonly Line[] {
   const most = indexBytes.reduce((largest, size) => ((size ?? 0n) > (largest ?? 0n) ? size : largest), null)
   const each = targets.length === 1 ? '' : ', for the largest of them'
+  if (targets[0]!.concurrently === '') {
+    return [
+      {
+        text: 'the server has one session for all: CONCURRENTLY is not possible, and whoever asks it something waits',
+        tone: 'warning',
+      },
+    ]
+  }
   return [
     { text: 'reads and writes go on meanwhile; VACUUM, DDL and other index builds of the table wait' },
     ...waitLines(targets[0]!.server, state),
@@ -183,8 +195,8 @@ function reindexRight(server: string, state: State): WhyNot | null {
 const reindexTableAction = action<TablePaneRow, TableTarget>({
   id: 'reindexTable',
   command: 'reindex',
-  label: 'REINDEX TABLE CONCURRENTLY',
-  help: 'Rebuilds all indexes of the table, each partition or chunk by itself.',
+  label: 'REINDEX TABLE',
+  help: 'Rebuilds its indexes CONCURRENTLY, each partition or chunk by itself.',
   lists: ['tables'],
   takes: 'queue',
   on: 'postgres',
@@ -229,8 +241,8 @@ function indexLeaves(row: IndexPaneRow, state: State): readonly IndexPaneRow[] {
 const reindexIndexAction = action<IndexPaneRow, IndexTarget>({
   id: 'reindexIndex',
   command: 'reindex',
-  label: 'REINDEX INDEX CONCURRENTLY',
-  help: 'Rebuilds the index beside the old one, then takes its place.',
+  label: 'REINDEX INDEX',
+  help: 'Rebuilds the index CONCURRENTLY: beside the old one, then in its place.',
   lists: ['indexes'],
   takes: 'queue',
   on: 'postgres',

@@ -9,6 +9,7 @@ import { tablesOf } from '../relations.ts'
 import { type DeedSession, ServerError, type WireRow } from '../server/deed.ts'
 import { namesOf, sessionsOf } from '../sessions.ts'
 import { relationHolders, relationNow, relationUsers } from '../sql/maintenance.ts'
+import { pulse } from '../sql/server.ts'
 import { tables } from '../sql/tables.ts'
 import { compressedParts } from '../sql/timescale.ts'
 import { rowsOf, whyUnknown } from '../store/selectors.ts'
@@ -30,6 +31,7 @@ export type TableTarget = Frozen &
     readonly compressedPart: Untrusted | null
     /** Of the server. */
     readonly version: number
+    readonly concurrently: string
   }
 
 export function freezeTable(row: TablePaneRow, state: State): TableTarget {
@@ -38,12 +40,13 @@ export function freezeTable(row: TablePaneRow, state: State): TableTarget {
   const { anyVacuumAgeSeconds, anyAnalyzeAgeSeconds, bloatEstimateBytes } = row
   return {
     ...placeOf(state, row.server),
-    label: drawable(qualified),
+    label: labelOf(row),
     ...{ relid, qualified, relname, relkind, hypertable, children, owner, owned, maintains, idx_scan },
     ...{ total_bytes, heap_bytes, index_bytes, toast_bytes, n_live_tup, n_dead_tup },
     ...{ anyVacuumAgeSeconds, anyAnalyzeAgeSeconds, bloatEstimateBytes },
     compressedPart: compressedPart(row, state),
     version: state.servers[row.server]?.facts?.version ?? 0,
+    concurrently: concurrently(state, row.server),
   }
 }
 
@@ -113,6 +116,14 @@ export function leavesOf(row: TablePaneRow, state: State): readonly TablePaneRow
     (byParent.get(relid) ?? []).flatMap(table => [...(raw(table.relkind) === 'p' ? [] : [table]), ...below(table.relid)])
   return below(row.relid)
 }
+
+/** "CONCURRENTLY "; '' where the server has one session for all (PGlite): there it fails, and nobody could be locked out. */
+export const concurrently = (state: State, server: string): string =>
+  rowsOf(state, server, pulse)[0]?.own_pid === 0 ? '' : 'CONCURRENTLY '
+
+/** A chunk goes by its own name: the schema of all chunks says nothing. */
+export const labelOf = ({ qualified }: { readonly qualified: Untrusted }) =>
+  drawable(qualified).replace(/^_timescaledb_internal\./, '')
 
 /** Who uses these relations now: whom a lock that nobody can share would wait for. */
 export function usersLines(relids: readonly bigint[], server: string, state: State, what: string): readonly Line[] {

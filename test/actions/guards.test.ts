@@ -496,8 +496,8 @@ describe('the menu of F9', () => {
     ],
     clients: ['KILL_CLIENT'],
     poolServers: [],
-    tables: ['VACUUM', 'VACUUM (ANALYZE)', 'ANALYZE', 'VACUUM (FREEZE)', 'VACUUM FULL', 'REINDEX TABLE CONCURRENTLY'],
-    indexes: ['REINDEX INDEX CONCURRENTLY', 'DROP INDEX CONCURRENTLY'],
+    tables: ['VACUUM', 'VACUUM (ANALYZE)', 'ANALYZE', 'VACUUM (FREEZE)', 'VACUUM FULL', 'REINDEX TABLE'],
+    indexes: ['REINDEX INDEX', 'DROP INDEX'],
     databases: [],
     tablespaces: [],
   }
