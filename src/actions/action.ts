@@ -22,8 +22,8 @@ export type Question = {
   readonly follows: readonly Line[]
 }
 
-/** How it ended. `say`: one drawable sentence. */
-export type Report = { readonly outcome: Outcome; readonly say: string }
+/** How it ended. `say`: one drawable sentence. `remark`: it is worth telling also when all went well, and among many. */
+export type Report = { readonly outcome: Outcome; readonly say: string; readonly remark?: boolean }
 
 /** What a running deed has in its hands. */
 export type Hands = {

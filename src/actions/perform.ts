@@ -80,8 +80,7 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
   ): Promise<void> {
     const hands = handsFor(work, targets[0] as Frozen, seconds)
     const doItem = async (target: Frozen, index: number) => {
-      const tell = (report: Report, ended: boolean) =>
-        update.changeWorkItem(store, work.id, index, { outcome: report.outcome, say: report.say, ended })
+      const tell = (report: Report, ended: boolean) => update.changeWorkItem(store, work.id, index, { ...report, ended })
       if (workOf(work.id)?.stopping !== 'no') {
         tell({ outcome: 'skipped', say: 'stopped before it began' }, true)
         return

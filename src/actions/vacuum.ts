@@ -235,7 +235,10 @@ async function done(
     for (;;) {
       const [now] = (await session.run(relationNow, [String(target.relid)])).rows
       const dead = Number(now?.dead ?? 0)
-      if (now?.vacuums !== before) return { outcome: 'done', say: dead === 0 ? say : `${say}; ${await remaining(dead, session)}` }
+      if (now?.vacuums !== before) {
+        if (dead === 0) return { outcome: 'done', say }
+        return { outcome: 'done', say: `${say}; ${await remaining(dead, session)}`, remark: true }
+      }
       if (Date.now() > until) return { outcome: 'done', say }
       await new Promise(resolve => setTimeout(resolve, statistics.everyMs))
     }

@@ -156,9 +156,11 @@ function farText({ pid, server }: Work, state: State): string {
   return told.length > 0 ? `waits for ${told.join(', ')}` : ''
 }
 
-/** What did not go as wished, with the reason; the same reason once. */
+/** What did not go as wished, or is worth telling; the same once. */
 function troubles(items: readonly WorkItem[]): string {
-  const bad = items.filter(({ outcome, ended }) => ended && outcome !== null && !['done', 'gone'].includes(outcome))
+  const bad = items.filter(
+    ({ outcome, ended, remark }) => ended && outcome !== null && (remark || !['done', 'gone'].includes(outcome)),
+  )
   const bySay = Map.groupBy(bad, item => item.say)
   const told = [...bySay].map(([say, those]) => `${those[0]!.label}${those.length > 1 ? ` (+${those.length - 1})` : ''}: ${say}`)
   return told.length > 0 ? `; ${told.slice(0, 3).join('; ')}` : ''

@@ -178,6 +178,8 @@ export type WorkItem = {
   readonly say: string
   readonly begunAt: number | null
   readonly ended: boolean
+  /** Done, and with something to be told of it. */
+  readonly remark?: boolean
   /** Invalid indexes that it left behind and that are there still, as far as we know. */
   readonly left?: readonly LeftIndex[]
 }

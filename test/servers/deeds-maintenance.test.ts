@@ -222,7 +222,7 @@ describe.each([13, 14, 15, 16, 17, 18] as PostgresVersion[])('PostgreSQL %i', ve
     const { pid } = (await holder.query('SELECT pg_backend_pid() AS pid')).rows[0]
     const work = of.begin(of.ask('reindexTable', [row]))
     await of.until(
-      () => new RegExp(`waiting for old snapshots.*waits for ${pid} postgres/report`).test(lines(of)),
+      () => new RegExp(`waiting for old snapshots.*waits for pid ${pid} \\(postgres/report`).test(lines(of)),
       'the holder of the snapshot to be named',
     )
     of.actor.stopQueue()
