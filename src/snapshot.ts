@@ -9,6 +9,7 @@ import { panels } from './panels/index.ts'
 import type { Absence, AnyList, AnyRow, Panel } from './panels/panel.ts'
 import { silentServer } from './panels/shown.ts'
 import { wantedByLists } from './panels/wanted.ts'
+import { storage } from './sql/databases.ts'
 import { dataAgeMs, idsOf, linkOf } from './store/selectors.ts'
 import type { ServerState, State } from './store/state.ts'
 import { freshListView, type Store } from './store/store.ts'
@@ -144,6 +145,7 @@ function isSettled(server: ServerState, wants: ReturnType<typeof wantedByLists>)
     const entry = server.readings[query.id]
     if (!entry) return false
     if (entry.problem) return true
+    if (query === storage) return server.fileSystems !== null
     return query.every === 'tick' ? entry.previous !== null : entry.sample !== null
   })
 }

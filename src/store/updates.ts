@@ -45,6 +45,8 @@ function heard(server: ServerState, event: SourceEvent): ServerState {
       return { ...server, link: event.link, tls: event.tls ?? server.tls }
     case 'facts':
       return { ...server, facts: event.facts }
+    case 'fileSystems':
+      return { ...server, fileSystems: event.fileSystems }
     case 'problem':
       return withEntry(server, event.query, entry => ({ ...entry, problem: event.problem }))
     case 'sample':
