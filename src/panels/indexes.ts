@@ -2,9 +2,10 @@
 
 import { absent, bytes, compact, count, duration } from '../model/format.ts'
 import { type IndexFacts, type IndexPaneRow, indexesLeftOut, indexRows, isInvalid, isLeftover } from '../model/indexes.ts'
+import { lockedNow } from '../model/locked.ts'
 import { drawable, is, raw, type Untrusted } from '../model/untrusted.ts'
-import { indexes, indexSizes } from '../sql/indexes.ts'
-import { tableSlices } from '../sql/tables.ts'
+import { indexes, indexSizes, unlockedIndexSizes } from '../sql/indexes.ts'
+import { lockedRelations, tableSlices } from '../sql/tables.ts'
 import { picture, read } from '../store/selectors.ts'
 import type { Reading, State } from '../store/state.ts'
 import { type Column, type DetailLine, list, type Selected, type Tone } from './panel.ts'
@@ -13,11 +14,14 @@ import { ageNotice, focusOf, noServer, notice, withoutRows } from './sessions.ts
 const told = <Row>(reading: Reading<Row>) => (reading.kind === 'fresh' || reading.kind === 'stale' ? reading.sample : null)
 
 function factsOf(state: State, id: string): IndexFacts {
+  const locks = read(state, id, lockedRelations)
   return {
     server: id,
     now: picture(state).now,
     indexes: told(read(state, id, indexes)),
     sizes: told(read(state, id, indexSizes)),
+    unlockedSizes: told(read(state, id, unlockedIndexSizes)),
+    locked: locks.kind === 'fresh' ? lockedNow(locks.sample.rows, picture(state).servers[id]?.facts?.databaseOid ?? null) : null,
   }
 }
 
@@ -160,7 +164,7 @@ function detail(row: IndexPaneRow): readonly DetailLine[] {
     },
     {
       name: 'size',
-      value: row.total_bytes === null ? (row.locked ? 'locked: tried again within a minute' : 'not read yet') : sizeWords(row),
+      value: row.total_bytes === null ? (row.locked ? 'locked: read as soon as it is free' : 'not read yet') : sizeWords(row),
     },
     { name: 'scans', value: scanWords(row), tone: row.unused ? 'warning' : undefined },
   ]
@@ -194,7 +198,7 @@ const rowId = (server: string, indexrelid: bigint) => `${server} ${indexrelid}`
 export const indexesList = list<IndexPaneRow>({
   id: 'indexes',
   title: 'indexes',
-  needs: [indexes, tableSlices, indexSizes],
+  needs: [indexes, lockedRelations, tableSlices, indexSizes, unlockedIndexSizes],
   select,
   columns,
   rowId: row => rowId(row.server, row.indexrelid),

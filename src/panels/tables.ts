@@ -2,12 +2,13 @@
 // row until they are opened.
 
 import { absent, bytes, compact, count, duration, percent, rate } from '../model/format.ts'
+import { lockedNow, lockedTables } from '../model/locked.ts'
 import { lockedCount, type TableFacts, type TablePaneRow, tableRows, tablesLeftOut } from '../model/tables.ts'
 import { drawable, is, raw, type Untrusted } from '../model/untrusted.ts'
-import { indexes, indexSizes } from '../sql/indexes.ts'
-import { rowWidths, tableSizes, tableSlices, tables } from '../sql/tables.ts'
+import { indexes, indexSizes, unlockedIndexSizes } from '../sql/indexes.ts'
+import { lockedRelations, rowWidths, tableSizes, tableSlices, tables, unlockedSizes } from '../sql/tables.ts'
 import { compressedParts, hypertables } from '../sql/timescale.ts'
-import { picture, read } from '../store/selectors.ts'
+import { picture, read, rowsOf } from '../store/selectors.ts'
 import type { Reading, State } from '../store/state.ts'
 import { databasesList, tablespacesList } from './databases.ts'
 import { indexesList, indexWords } from './indexes.ts'
@@ -23,11 +24,23 @@ function factsOf(state: State, id: string): TableFacts {
     now: picture(state).now,
     tables: told(reading),
     before: reading.kind === 'fresh' || reading.kind === 'stale' ? reading.previous : null,
-    sizes: told(read(state, id, tableSizes)),
+    sizes: {
+      round: told(read(state, id, tableSizes)),
+      since: told(read(state, id, unlockedSizes)),
+      locked: lockedTablesOf(state, id),
+    },
     widths: told(read(state, id, rowWidths)),
     hypertables: told(read(state, id, hypertables)),
     compressed: told(read(state, id, compressedParts)),
   }
+}
+
+/** Null: not known at this moment. */
+function lockedTablesOf(state: State, id: string): ReadonlySet<bigint> | null {
+  const locks = read(state, id, lockedRelations)
+  if (locks.kind !== 'fresh') return null
+  const relations = lockedNow(locks.sample.rows, picture(state).servers[id]?.facts?.databaseOid ?? null)
+  return lockedTables(relations, rowsOf(state, id, tableSizes), rowsOf(state, id, indexSizes))
 }
 
 function select(state: State): Selected<TablePaneRow> {
@@ -38,13 +51,13 @@ function select(state: State): Selected<TablePaneRow> {
   const facts = factsOf(state, server.id)
   const rows = tableRows(facts)
   const [more, locked] = [tablesLeftOut(facts), lockedCount(rows)]
-  const unread = facts.sizes?.skipped[0]
+  const unread = facts.sizes.round?.skipped[0]
   return {
     rows,
     ...notice(
       ageNotice(state, reading),
       more > 0 ? `the ${count(reading.sample.rows.length)} largest or most dead: ${count(more)} more are not listed` : null,
-      locked > 0 ? `no size of ${locked} locked ${locked === 1 ? 'table' : 'tables'}: tried again within a minute` : null,
+      locked > 0 ? `no size of ${locked} locked ${locked === 1 ? 'table until it is' : 'tables until they are'} free` : null,
       unread && unread.code !== '55P03' ? `not all sizes could be read: ${unread.why}` : null,
       reading.sample.rows[0]?.standby
         ? 'a standby counts no rows, changes or vacuums: see its primary; scans are those made here'
@@ -247,7 +260,19 @@ const rowId = (server: string, relid: bigint) => `${server} ${relid}`
 const tablesList = list<TablePaneRow>({
   id: 'tables',
   title: 'tables',
-  needs: [tables, tableSlices, tableSizes, indexes, indexSizes, rowWidths, hypertables, compressedParts],
+  needs: [
+    tables,
+    lockedRelations,
+    tableSlices,
+    tableSizes,
+    unlockedSizes,
+    indexes,
+    indexSizes,
+    unlockedIndexSizes,
+    rowWidths,
+    hypertables,
+    compressedParts,
+  ],
   select,
   columns,
   rowId: row => rowId(row.server, row.relid),

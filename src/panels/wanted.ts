@@ -1,9 +1,11 @@
 // Which queries the screen needs of a server now: what every server is asked anyway, and what the lists in view ask for.
 
+import { unlockedRelations } from '../model/locked.ts'
 import { showDatabases, showPools, showState, showStats } from '../sql/pgbouncer.ts'
-import type { Query } from '../sql/query.ts'
+import type { Param, Query } from '../sql/query.ts'
 import { receiver } from '../sql/replication.ts'
 import { counters, pulse } from '../sql/server.ts'
+import { lockedRelations } from '../sql/tables.ts'
 import type { State, Want } from '../store/state.ts'
 import type { AnyList } from './panel.ts'
 import { listOf, panelOf, selectedRow, viewOf } from './shown.ts'
@@ -33,10 +35,29 @@ function wanted(state: State, serverId: string, lists: readonly AnyList[], inFoc
   for (const query of queries) {
     if (query.needs?.extension === 'timescaledb' && serverId !== state.settings.timescaleId) continue
     if (query.needs?.role && query.needs.role !== server.role) continue
-    const params = (query.params ?? []).map(param => (param === 'queryBytes' ? state.settings.queryBytes : selectedPid(state)))
-    if (params.every(value => value !== null)) wants.push({ query, params: params as (string | number)[] })
+    const params = paramsOf(state, serverId, query)
+    if (params) wants.push({ query, params })
   }
   return wants
+}
+
+/** The values that a query is asked with now; null: it isn't asked. */
+export function paramsOf(state: State, serverId: string, query: Query): readonly (string | number)[] | null {
+  const params = (query.params ?? []).map(param => paramOf(param, state, serverId))
+  return params.every(value => value !== null) ? params : null
+}
+
+function paramOf(param: Param, state: State, serverId: string): string | number | null {
+  switch (param) {
+    case 'queryBytes':
+      return state.settings.queryBytes
+    case 'selectedPid':
+      return selectedPid(state)
+    case 'unlockedRelations': {
+      const { lockMarks = {}, readings = {} } = state.servers[serverId] ?? {}
+      return unlockedRelations(lockMarks, readings[lockedRelations.id]?.sample?.at ?? 0)
+    }
+  }
 }
 
 /** What an open question, or a pause of ours, needs to know of a server, whatever is shown. */

@@ -35,8 +35,11 @@ export type Variant = {
   readonly text: string
 }
 
-/** Values that only the running monitor knows; they are bound to $1, $2... in this order. A missing value means: don't ask now. */
-export type Param = 'queryBytes' | 'selectedPid'
+/**
+ * Values that only the running monitor knows; they are bound to $1, $2... in this order. A missing value means: don't ask now.
+ * `unlockedRelations`: oids that were locked a moment ago and are no longer.
+ */
+export type Param = 'queryBytes' | 'selectedPid' | 'unlockedRelations'
 
 export type Query<C extends Columns = Columns> = {
   readonly id: string

@@ -3,6 +3,7 @@
 import type { FirstSize } from '../model/databases.ts'
 import type { ServerFacts } from '../model/facts.ts'
 import type { Capacity, FileSystems } from '../model/free-space.ts'
+import type { LockMarks } from '../model/locked.ts'
 import type { ProgressMark } from '../model/progress-pace.ts'
 import type { Thresholds } from '../model/thresholds.ts'
 import type { Query, RowOf, Untrusted } from '../sql/query.ts'
@@ -85,6 +86,8 @@ export type ServerState = {
   readonly progressMarks: Readonly<Record<string, ProgressMark>>
   /** Sizes of databases and tablespaces as they were first seen, for their growth. */
   readonly firstSizes: Readonly<Record<string, FirstSize>>
+  /** Relations of its database that were seen locked lately. */
+  readonly lockMarks: LockMarks
   /** What its tablespaces may hold, as the configuration says. */
   readonly capacity: Capacity
   /** Of this machine, where the server is on it; null before they were looked at. */

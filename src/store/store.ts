@@ -64,6 +64,7 @@ function emptyServer(seed: ServerSeed, now: number): ServerState {
     firstSeen: {},
     progressMarks: {},
     firstSizes: {},
+    lockMarks: {},
     fileSystems: null,
   }
 }
