@@ -4,12 +4,13 @@
 import { absent, bytes, compact, count, duration, percent, rate } from '../model/format.ts'
 import { lockedNow, lockedTables } from '../model/locked.ts'
 import { lockedCount, type TableFacts, type TablePaneRow, tableRows, tablesLeftOut } from '../model/tables.ts'
-import { drawable, is, raw, type Untrusted } from '../model/untrusted.ts'
+import { drawable, is, raw, type Untrusted, untrusted } from '../model/untrusted.ts'
+import { databaseSizes, databases } from '../sql/databases.ts'
 import { indexes, indexSizes, unlockedIndexSizes } from '../sql/indexes.ts'
 import { lockedRelations, rowWidths, tableSizes, tableSlices, tables, unlockedSizes } from '../sql/tables.ts'
 import { compressedParts, hypertables } from '../sql/timescale.ts'
 import { picture, read, rowsOf } from '../store/selectors.ts'
-import type { Reading, State } from '../store/state.ts'
+import type { Reading, ServerState, State } from '../store/state.ts'
 import { databasesList, tablespacesList } from './databases.ts'
 import { indexesList, indexWords } from './indexes.ts'
 import { type Column, type DetailLine, list, type Panel, type Selected, type Tone } from './panel.ts'
@@ -54,6 +55,7 @@ function select(state: State): Selected<TablePaneRow> {
   const unread = facts.sizes.round?.skipped[0]
   return {
     rows,
+    ...(rows.length === 0 ? { empty: emptyWords(state, server) } : {}),
     ...notice(
       ageNotice(state, reading),
       more > 0 ? `the ${count(reading.sample.rows.length)} largest or most dead: ${count(more)} more are not listed` : null,
@@ -64,6 +66,18 @@ function select(state: State): Selected<TablePaneRow> {
         : null,
     ),
   }
+}
+
+/** One database is looked into: its name, and how to look into another, the largest that there is. */
+function emptyWords(state: State, { id, database, facts }: ServerState): string {
+  const own = raw(facts?.database ?? untrusted(database))
+  const sizeOf = new Map(rowsOf(state, id, databaseSizes).map(row => [raw(row.datname), row.total_bytes ?? 0n]))
+  const others = rowsOf(state, id, databases)
+    .filter(row => row.datallowconn && raw(row.datname) !== own && !raw(row.datname).startsWith('template'))
+    .toSorted((a, b) => Number((sizeOf.get(raw(b.datname)) ?? 0n) - (sizeOf.get(raw(a.datname)) ?? 0n)))
+  const other = others[0] ? drawable(others[0].datname) : 'NAME'
+  const listed = others.length > 1 ? `; F2 lists the ${others.length} others` : ''
+  return `The database ${drawable(untrusted(own))} has no table of its own. Another one is looked into with dbname=${other} in the connection string, or -d ${other}${listed}.`
 }
 
 const text = (value: Untrusted | null) => (value === null ? absent : drawable(value))

@@ -6,7 +6,7 @@ import type { Param, Query } from '../sql/query.ts'
 import { receiver } from '../sql/replication.ts'
 import { counters, pulse } from '../sql/server.ts'
 import { lockedRelations } from '../sql/tables.ts'
-import type { State, Want } from '../store/state.ts'
+import type { ServerState, State, Want } from '../store/state.ts'
 import type { AnyList } from './panel.ts'
 import { listOf, panelOf, selectedRow, viewOf } from './shown.ts'
 
@@ -36,9 +36,18 @@ function wanted(state: State, serverId: string, lists: readonly AnyList[], inFoc
     if (query.needs?.extension === 'timescaledb' && serverId !== state.settings.timescaleId) continue
     if (query.needs?.role && query.needs.role !== server.role) continue
     const params = paramsOf(state, serverId, query)
-    if (params) wants.push({ query, params })
+    if (params) wants.push({ query: soonTwice(query, server, state.settings.intervalMs), params })
   }
   return wants
+}
+
+/** The statistics of a busy backend come once a second. Milliseconds. */
+const leastRateMs = 1000
+
+/** Rates need two samples, and nobody waits a whole pace for the second. */
+function soonTwice(query: Query, { readings }: ServerState, intervalMs: number): Query {
+  const soon = query.rates && query.every !== 'tick' && !readings[query.id]?.previous
+  return soon ? { ...query, every: Math.max(leastRateMs, intervalMs) / 1000 } : query
 }
 
 /** The values that a query is asked with now; null: it isn't asked. */

@@ -53,6 +53,8 @@ export type Query<C extends Columns = Columns> = {
     readonly role?: 'primary' | 'standby'
   }
   readonly params?: readonly Param[]
+  /** Its rows hold counters that are shown as rates: a second sample is worth having soon after the first. */
+  readonly rates?: true
   /**
    * Run once for each row of another query's newest sample, with the text of that row's `key` column as $1. One that fails (a lock, say)
    * costs its own rows only and is listed in the sample's `skipped`. `retryLocked`: one that met a lock is run once more, for a text that sees the lock then and

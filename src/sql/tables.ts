@@ -134,6 +134,7 @@ export const tables = query({
   id: 'tables',
   on: 'postgres',
   every: 10,
+  rates: true,
   columns: {
     relid: 'big!',
     schemaname: 'text!',
