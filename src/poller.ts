@@ -3,9 +3,11 @@
 
 import type { Target } from './config/conninfo.ts'
 import { factsFromRow, pgbouncerFacts } from './server/facts.ts'
+import { lookAtFileSystems } from './server/file-systems.ts'
 import { openSession, type ReadResult, type Session } from './server/session.ts'
 import { DialError, dialMs } from './server/socket.ts'
 import { ServerError, type WireRow } from './server/wire.ts'
+import { type StorageRow, storage } from './sql/databases.ts'
 import { showConfig, showVersion } from './sql/pgbouncer.ts'
 import { pickVariant, type Query, type Untrusted } from './sql/query.ts'
 import { facts as factsQuery } from './sql/server.ts'
@@ -212,10 +214,18 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
     const text = textOf(query)
     if (text === null) return
     try {
-      receive({ kind: 'sample', sample: { server: id, query: query.id, skipped: [], ...(await ask(query, text, params)) } })
+      const result = await ask(query, text, params)
+      receive({ kind: 'sample', sample: { server: id, query: query.id, skipped: [], ...result } })
+      if (query === storage) void lookAround(result.rows as readonly StorageRow[])
     } catch (error) {
       refusedOrThrow(query, error)
     }
+  }
+
+  /** Beside the readings, and never in their way. */
+  async function lookAround(rows: readonly StorageRow[]): Promise<void> {
+    const fileSystems = await lookAtFileSystems(target, rows, Date.now)
+    if (!stopped) receive({ kind: 'fileSystems', server: id, fileSystems })
   }
 
   /** The text for this server; null when there is none, which has been reported then. */

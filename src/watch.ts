@@ -20,13 +20,14 @@ export function watch(
   wanted: (state: State, serverId: string) => readonly Want[],
 ): Watch {
   const servers: readonly Server[] = [...config.servers, ...config.pgbouncers]
-  const seeds = servers.map(({ id, kind, hosts, user, database }) => ({
+  const seeds = servers.map(({ id, kind, hosts, user, database, capacity }) => ({
     id,
     kind,
     host: hosts[0].host,
     port: hosts[0].port,
     user,
     database,
+    capacity,
   }))
   const settings = {
     intervalMs: config.intervalMs,

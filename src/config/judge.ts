@@ -65,6 +65,10 @@ transaction_seconds = 300  # an open transaction
 pool_wait_seconds = 1      # a client's wait for a server in a pool
 connections_percent = 90   # connections taken of those that can be had
 
+# What tablespaces may hold, for the free space of those whose file system can't be looked at (those in the data directory share pg_default's).
+# [capacity]
+# pg_default = "200GB"       # kB, MB, GB, TB
+
 # One table for each cluster: pgvigil -c production
 [clusters.production]
 read_only = true
@@ -80,6 +84,11 @@ timescale = "host=db1.example.com user=monitor dbname=metrics"
 
 [clusters.production.thresholds]
 lag_seconds = 30
+
+# Of all its servers; one of them can have its own: { conninfo = "...", capacity = { fast = "1TB" } }
+[clusters.production.capacity]
+pg_default = "500GB"
+fast = "2TB"
 
 [clusters.staging]
 servers = ["service=staging"]

@@ -2,6 +2,7 @@
 
 import type { IndexRow, IndexSizeRow } from '../sql/indexes.ts'
 import type { Untrusted } from '../sql/query.ts'
+import { newest } from './locked.ts'
 import type { Told } from './tables.ts'
 import { is, raw } from './untrusted.ts'
 
@@ -11,6 +12,10 @@ export type IndexFacts = {
   readonly now: number
   readonly indexes: Told<IndexRow> | null
   readonly sizes: Told<IndexSizeRow> | null
+  /** Of those that had been locked, read since. */
+  readonly unlockedSizes: Told<IndexSizeRow> | null
+  /** Relations that are locked now; null: not known. */
+  readonly locked: ReadonlySet<bigint> | null
 }
 
 export type IndexPaneRow = {
@@ -71,9 +76,10 @@ export type IndexPaneRow = {
 
 /** Rows of list `indexes`. */
 export function indexRows(facts: IndexFacts): IndexPaneRow[] {
-  const { indexes, sizes, now } = facts
+  const { indexes, locked, now } = facts
   if (indexes === null) return []
-  const sizeOf = new Map(sizes?.rows.map(row => [row.indexrelid, row]))
+  const sizeOf = newest(facts.sizes, facts.unlockedSizes, row => row.indexrelid)
+  const isLocked = ({ indexrelid }: IndexRow) => locked?.has(indexrelid) ?? sizeOf.get(indexrelid)?.row.locked ?? false
   const elapsed = Math.max(0, now - indexes.at) / 1000
   const age = (seconds: number | null) => (seconds === null ? null : seconds + elapsed)
   const spare = needless(indexes.rows)
@@ -85,8 +91,9 @@ export function indexRows(facts: IndexFacts): IndexPaneRow[] {
     const parentIndexrelid = parentOf.get(row.indexrelid) ?? null
     const stands = leaves.length > 1 || leaves[0] !== row
     const known = !stands || complete
-    const measured = leaves.map(leaf => sizeOf.get(leaf.indexrelid))
-    const bytes = known ? total(measured.map(size => size?.total_bytes ?? null)) : null
+    const measured = leaves.map(leaf => (isLocked(leaf) ? undefined : sizeOf.get(leaf.indexrelid)))
+    const bytes = known ? total(measured.map(size => size?.row.total_bytes ?? null)) : null
+    const measuredAt = Math.min(...measured.map(size => size?.at ?? now))
     const scans = known ? total(leaves.map(leaf => leaf.idx_scan)) : null
     const last = leaves.reduce<IndexRow | null>(
       (newest, leaf) =>
@@ -116,8 +123,8 @@ export function indexRows(facts: IndexFacts): IndexPaneRow[] {
       columns: row.columns,
       keyColumns: row.key_columns,
       total_bytes: bytes,
-      locked: measured.some(size => size?.locked),
-      sizeAgeSeconds: bytes === null || sizes === null ? null : Math.max(0, now - sizes.at) / 1000,
+      locked: leaves.some(isLocked),
+      sizeAgeSeconds: bytes === null ? null : Math.max(0, now - measuredAt) / 1000,
       idx_scan: scans,
       last_idx_scan: last?.last_idx_scan ?? null,
       lastIdxScanAgeSeconds: age(last?.last_idx_scan_age_seconds ?? null),

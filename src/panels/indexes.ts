@@ -4,8 +4,8 @@ import { absent, bytes, compact, count, duration } from '../model/format.ts'
 import { type IndexPaneRow, indexesLeftOut, isInvalid, isLeftover } from '../model/indexes.ts'
 import { drawable, is, raw, type Untrusted } from '../model/untrusted.ts'
 import { indexesOf, indexFacts } from '../relations.ts'
-import { indexes, indexSizes } from '../sql/indexes.ts'
-import { tableSlices } from '../sql/tables.ts'
+import { indexes, indexSizes, unlockedIndexSizes } from '../sql/indexes.ts'
+import { lockedRelations, tableSlices } from '../sql/tables.ts'
 import { read } from '../store/selectors.ts'
 import type { State } from '../store/state.ts'
 import { type Column, type DetailLine, list, type Selected, type Tone } from './panel.ts'
@@ -149,7 +149,7 @@ function detail(row: IndexPaneRow): readonly DetailLine[] {
     },
     {
       name: 'size',
-      value: row.total_bytes === null ? (row.locked ? 'locked: tried again within a minute' : 'not read yet') : sizeWords(row),
+      value: row.total_bytes === null ? (row.locked ? 'locked: read as soon as it is free' : 'not read yet') : sizeWords(row),
     },
     { name: 'scans', value: scanWords(row), tone: row.unused ? 'warning' : undefined },
   ]
@@ -183,7 +183,7 @@ const rowId = (server: string, indexrelid: bigint) => `${server} ${indexrelid}`
 export const indexesList = list<IndexPaneRow>({
   id: 'indexes',
   title: 'indexes',
-  needs: [indexes, tableSlices, indexSizes],
+  needs: [indexes, lockedRelations, tableSlices, indexSizes, unlockedIndexSizes],
   select,
   columns,
   rowId: row => rowId(row.server, row.indexrelid),

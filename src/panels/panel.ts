@@ -37,6 +37,8 @@ export type Selected<Row> = {
   readonly unavailable?: Absence
   /** Rows are shown, but something is wrong or restricted (drawable, one line). */
   readonly notice?: string
+  /** What to say when there are no rows and nothing is wrong, where there is more to say than the list always says. Drawable. */
+  readonly empty?: string
   /** Samples have not come yet. */
   readonly waiting?: boolean
 }

@@ -1,10 +1,12 @@
 // Which queries the screen needs of a server now: what every server is asked anyway, and what the lists in view ask for.
 
+import { unlockedRelations } from '../model/locked.ts'
 import { showDatabases, showPools, showState, showStats } from '../sql/pgbouncer.ts'
-import type { Query } from '../sql/query.ts'
+import type { Param, Query } from '../sql/query.ts'
 import { receiver } from '../sql/replication.ts'
 import { counters, pulse } from '../sql/server.ts'
-import type { State, Want } from '../store/state.ts'
+import { lockedRelations } from '../sql/tables.ts'
+import type { ServerState, State, Want } from '../store/state.ts'
 import type { AnyList } from './panel.ts'
 import { listOf, panelOf, selectedRow, viewOf } from './shown.ts'
 
@@ -33,10 +35,38 @@ function wanted(state: State, serverId: string, lists: readonly AnyList[], inFoc
   for (const query of queries) {
     if (query.needs?.extension === 'timescaledb' && serverId !== state.settings.timescaleId) continue
     if (query.needs?.role && query.needs.role !== server.role) continue
-    const params = (query.params ?? []).map(param => (param === 'queryBytes' ? state.settings.queryBytes : selectedPid(state)))
-    if (params.every(value => value !== null)) wants.push({ query, params: params as (string | number)[] })
+    const params = paramsOf(state, serverId, query)
+    if (params) wants.push({ query: soonTwice(query, server, state.settings.intervalMs), params })
   }
   return wants
+}
+
+/** The statistics of a busy backend come once a second. Milliseconds. */
+const leastRateMs = 1000
+
+/** Rates need two samples, and nobody waits a whole pace for the second. */
+function soonTwice(query: Query, { readings }: ServerState, intervalMs: number): Query {
+  const soon = query.rates && query.every !== 'tick' && !readings[query.id]?.previous
+  return soon ? { ...query, every: Math.max(leastRateMs, intervalMs) / 1000 } : query
+}
+
+/** The values that a query is asked with now; null: it isn't asked. */
+export function paramsOf(state: State, serverId: string, query: Query): readonly (string | number)[] | null {
+  const params = (query.params ?? []).map(param => paramOf(param, state, serverId))
+  return params.every(value => value !== null) ? params : null
+}
+
+function paramOf(param: Param, state: State, serverId: string): string | number | null {
+  switch (param) {
+    case 'queryBytes':
+      return state.settings.queryBytes
+    case 'selectedPid':
+      return selectedPid(state)
+    case 'unlockedRelations': {
+      const { lockMarks = {}, readings = {} } = state.servers[serverId] ?? {}
+      return unlockedRelations(lockMarks, readings[lockedRelations.id]?.sample?.at ?? 0)
+    }
+  }
 }
 
 /** What an open question, a pause or another deed of ours needs to know of a server, whatever is shown. */

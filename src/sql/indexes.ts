@@ -2,7 +2,7 @@
 // slice. Nothing here opens an index or its table, as pg_get_indexdef() would: that stands behind a lock.
 
 import { query, type RowOf } from './query.ts'
-import { heldRelations, inSlice, tableSlices } from './tables.ts'
+import { heldRelations, inSlice, tableSlices, unlocked } from './tables.ts'
 
 /** How many indexes the list takes: the invalid ones (of TOAST tables too), then the largest. */
 export const indexLimit = 4000
@@ -123,28 +123,38 @@ export const indexes = query({
 })
 export type IndexRow = RowOf<typeof indexes>
 
+const sizeColumns = { indexrelid: 'big!', indrelid: 'big!', locked: 'bool!', total_bytes: 'big' } as const
+
+const sizesText = (which: string) => `
+WITH held AS MATERIALIZED (${heldRelations}
+), slice AS MATERIALIZED (
+  SELECT x.indexrelid, x.indrelid, x.indexrelid IN (SELECT relation FROM held) AS locked
+    FROM pg_index x
+    JOIN pg_class c ON c.oid = x.indexrelid AND c.relkind = 'i'
+    JOIN pg_class t ON t.oid = x.indrelid AND t.relkind IN ('r', 'm')
+   WHERE ${which}
+)
+SELECT indexrelid::int8 AS indexrelid, indrelid::int8 AS indrelid, locked,
+       CASE WHEN NOT locked THEN pg_total_relation_size(indexrelid) END AS total_bytes
+  FROM slice`
+
 /** Sizes of the indexes of a slice of tables; `locked` with NULL where somebody holds the index itself or waits to. */
 export const indexSizes = query({
   id: 'indexSizes',
   on: 'postgres',
   every: 60,
   forEach: { query: tableSlices, key: 'slice', retryLocked: true },
-  columns: { indexrelid: 'big!', locked: 'bool!', total_bytes: 'big' },
-  variants: [
-    {
-      from: 130000,
-      text: `
-WITH held AS MATERIALIZED (${heldRelations}
-), slice AS MATERIALIZED (
-  SELECT x.indexrelid, x.indexrelid IN (SELECT relation FROM held) AS locked
-    FROM pg_index x
-    JOIN pg_class c ON c.oid = x.indexrelid AND c.relkind = 'i'
-    JOIN pg_class t ON t.oid = x.indrelid AND t.relkind IN ('r', 'm')
-   WHERE ${inSlice('x.indrelid')}
-)
-SELECT indexrelid::int8 AS indexrelid, locked, CASE WHEN NOT locked THEN pg_total_relation_size(indexrelid) END AS total_bytes
-  FROM slice`,
-    },
-  ],
+  columns: sizeColumns,
+  variants: [{ from: 130000, text: sizesText(inSlice('x.indrelid')) }],
 })
 export type IndexSizeRow = RowOf<typeof indexSizes>
+
+/** Of tables or indexes that were locked a moment ago. */
+export const unlockedIndexSizes = query({
+  id: 'unlockedIndexSizes',
+  on: 'postgres',
+  every: 10,
+  params: ['unlockedRelations'],
+  columns: sizeColumns,
+  variants: [{ from: 130000, text: sizesText(`x.indrelid IN (${unlocked})`) }],
+})

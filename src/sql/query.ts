@@ -35,8 +35,11 @@ export type Variant = {
   readonly text: string
 }
 
-/** Values that only the running monitor knows; they are bound to $1, $2... in this order. A missing value means: don't ask now. */
-export type Param = 'queryBytes' | 'selectedPid'
+/**
+ * Values that only the running monitor knows; they are bound to $1, $2... in this order. A missing value means: don't ask now.
+ * `unlockedRelations`: oids that were locked a moment ago and are no longer.
+ */
+export type Param = 'queryBytes' | 'selectedPid' | 'unlockedRelations'
 
 export type Query<C extends Columns = Columns> = {
   readonly id: string
@@ -50,6 +53,8 @@ export type Query<C extends Columns = Columns> = {
     readonly role?: 'primary' | 'standby'
   }
   readonly params?: readonly Param[]
+  /** Its rows hold counters that are shown as rates: a second sample is worth having soon after the first. */
+  readonly rates?: true
   /**
    * Run once for each row of another query's newest sample, with the text of that row's `key` column as $1. One that fails (a lock, say)
    * costs its own rows only and is listed in the sample's `skipped`. `retryLocked`: one that met a lock is run once more, for a text that sees the lock then and

@@ -134,6 +134,7 @@ export const tables = query({
   id: 'tables',
   on: 'postgres',
   every: 10,
+  rates: true,
   columns: {
     relid: 'big!',
     schemaname: 'text!',
@@ -240,8 +241,40 @@ export const heldRelations = `
    WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'
      AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())`
 
-/** The tables of a slice. CASE keeps a size function from being called where it would have to wait. */
+/** The tables of a slice. */
 export const inSlice = (oid: string) => `${oid} BETWEEN split_part($1::text, ' ', 1)::oid AND split_part($1::text, ' ', 2)::oid`
+
+const sizeColumns = {
+  relid: 'big!',
+  parent_relid: 'big',
+  toast_relid: 'big',
+  toast_index_relid: 'big',
+  locked: 'bool!',
+  heap_bytes: 'big',
+  index_bytes: 'big',
+  toast_bytes: 'big',
+} as const
+
+// CASE keeps a size function from being called where it would have to wait.
+const sizesText = (which: string) => `
+WITH held AS MATERIALIZED (${heldRelations}
+), touched AS MATERIALIZED (
+  SELECT relation FROM held UNION SELECT x.indrelid FROM pg_index x WHERE x.indexrelid IN (SELECT relation FROM held)
+), blocked AS MATERIALIZED (
+  SELECT relation FROM touched UNION SELECT t.oid FROM pg_class t WHERE t.reltoastrelid IN (SELECT relation FROM touched)
+), slice AS MATERIALIZED (
+  SELECT c.oid, c.reltoastrelid, c.oid IN (SELECT relation FROM blocked) AS locked,
+         (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = c.oid AND i.inhseqno = 1) AS parent
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE ${which} AND ${kinds} AND ${userSchema}
+)
+SELECT oid::int8 AS relid, parent::int8 AS parent_relid, locked,
+       nullif(reltoastrelid, 0)::int8 AS toast_relid,
+       (SELECT min(x.indexrelid::int8) FROM pg_index x WHERE x.indrelid = reltoastrelid AND reltoastrelid <> 0) AS toast_index_relid,
+       CASE WHEN NOT locked THEN pg_relation_size(oid, 'main') + pg_relation_size(oid, 'fsm') + pg_relation_size(oid, 'vm') + pg_relation_size(oid, 'init') END AS heap_bytes,
+       CASE WHEN NOT locked THEN pg_indexes_size(oid) END AS index_bytes,
+       CASE WHEN NOT locked THEN CASE WHEN reltoastrelid = 0 THEN 0 ELSE pg_total_relation_size(reltoastrelid) END END AS toast_bytes
+  FROM slice`
 
 /**
  * Sizes of the tables of a slice. The size functions open a table, its indexes, its TOAST table and its index, so a lock on one of these is
@@ -252,38 +285,47 @@ export const tableSizes = query({
   on: 'postgres',
   every: 60,
   forEach: { query: tableSlices, key: 'slice', retryLocked: true },
-  columns: {
-    relid: 'big!',
-    parent_relid: 'big',
-    locked: 'bool!',
-    heap_bytes: 'big',
-    index_bytes: 'big',
-    toast_bytes: 'big',
-  },
+  columns: sizeColumns,
+  variants: [{ from: 130000, text: sizesText(inSlice('c.oid')) }],
+})
+export type TableSizeRow = RowOf<typeof tableSizes>
+
+/** Relations (of any database) that somebody holds in ACCESS EXCLUSIVE mode, or waits to. From no catalog: those can be locked too. */
+export const lockedRelations = query({
+  id: 'lockedRelations',
+  on: 'postgres',
+  every: 'tick',
+  columns: { database: 'big!', relation: 'big!' },
   variants: [
     {
       from: 130000,
       text: `
-WITH held AS MATERIALIZED (${heldRelations}
-), touched AS MATERIALIZED (
-  SELECT relation FROM held UNION SELECT x.indrelid FROM pg_index x WHERE x.indexrelid IN (SELECT relation FROM held)
-), blocked AS MATERIALIZED (
-  SELECT relation FROM touched UNION SELECT t.oid FROM pg_class t WHERE t.reltoastrelid IN (SELECT relation FROM touched)
-), slice AS MATERIALIZED (
-  SELECT c.oid, c.reltoastrelid, c.oid IN (SELECT relation FROM blocked) AS locked,
-         (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = c.oid AND i.inhseqno = 1) AS parent
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE ${inSlice('c.oid')} AND ${kinds} AND ${userSchema}
-)
-SELECT oid::int8 AS relid, parent::int8 AS parent_relid, locked,
-       CASE WHEN NOT locked THEN pg_relation_size(oid, 'main') + pg_relation_size(oid, 'fsm') + pg_relation_size(oid, 'vm') + pg_relation_size(oid, 'init') END AS heap_bytes,
-       CASE WHEN NOT locked THEN pg_indexes_size(oid) END AS index_bytes,
-       CASE WHEN NOT locked THEN CASE WHEN reltoastrelid = 0 THEN 0 ELSE pg_total_relation_size(reltoastrelid) END END AS toast_bytes
-  FROM slice`,
+SELECT DISTINCT l.database::int8 AS database, l.relation::int8 AS relation
+  FROM pg_lock_status() l
+ WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'
+ LIMIT 10000`,
     },
   ],
 })
-export type TableSizeRow = RowOf<typeof tableSizes>
+export type LockedRelationRow = RowOf<typeof lockedRelations>
+
+/** The relations that are no longer locked, and the tables whose index, TOAST table or its index they are. */
+export const unlocked = `
+  WITH given AS (SELECT unnest(string_to_array($1::text, ' ')::oid[]) AS relation),
+       tables AS (SELECT relation FROM given UNION SELECT x.indrelid FROM pg_index x JOIN given ON x.indexrelid = given.relation)
+  SELECT relation FROM tables
+   UNION SELECT d.refobjid FROM pg_depend d JOIN tables ON d.objid = tables.relation
+          WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.objsubid = 0 AND d.deptype = 'i'`
+
+/** Sizes of the few tables that were locked a moment ago, so that nobody waits for the next round to see them. */
+export const unlockedSizes = query({
+  id: 'unlockedSizes',
+  on: 'postgres',
+  every: 10,
+  params: ['unlockedRelations'],
+  columns: sizeColumns,
+  variants: [{ from: 130000, text: sizesText(`c.oid IN (${unlocked})`) }],
+})
 
 /**
  * How wide the rows of a table are by its statistics, for an estimate of bloat: only tables of some size of which our role may read all columns

@@ -2,6 +2,8 @@
 
 import type { FirstSize } from '../model/databases.ts'
 import type { ServerFacts } from '../model/facts.ts'
+import type { Capacity, FileSystems } from '../model/free-space.ts'
+import type { LockMarks } from '../model/locked.ts'
 import type { ProgressMark } from '../model/progress-pace.ts'
 import type { Thresholds } from '../model/thresholds.ts'
 import type { Query, RowOf, Untrusted } from '../sql/query.ts'
@@ -84,6 +86,12 @@ export type ServerState = {
   readonly progressMarks: Readonly<Record<string, ProgressMark>>
   /** Sizes of databases and tablespaces as they were first seen, for their growth. */
   readonly firstSizes: Readonly<Record<string, FirstSize>>
+  /** Relations of its database that were seen locked lately. */
+  readonly lockMarks: LockMarks
+  /** What its tablespaces may hold, as the configuration says. */
+  readonly capacity: Capacity
+  /** Of this machine, where the server is on it; null before they were looked at. */
+  readonly fileSystems: FileSystems | null
 }
 
 export type Sort = { readonly column: string; readonly descending: boolean }
@@ -275,6 +283,7 @@ export type SourceEvent =
   | { readonly kind: 'problem'; readonly server: string; readonly query: string; readonly problem: Problem }
   | { readonly kind: 'link'; readonly server: string; readonly link: Link; readonly tls?: ServerState['tls'] }
   | { readonly kind: 'facts'; readonly server: string; readonly facts: ServerFacts }
+  | { readonly kind: 'fileSystems'; readonly server: string; readonly fileSystems: FileSystems }
 
 export type Want = { readonly query: Query; readonly params: readonly (string | number)[] }
 

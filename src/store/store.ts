@@ -5,7 +5,8 @@ import type { ListView, ServerState, Settings, State } from './state.ts'
 
 export type Store = Pick<StoreApi<State>, 'getState' | 'setState' | 'subscribe'>
 
-export type ServerSeed = Pick<ServerState, 'id' | 'kind' | 'host' | 'port' | 'user' | 'database'>
+export type ServerSeed = Pick<ServerState, 'id' | 'kind' | 'host' | 'port' | 'user' | 'database'> &
+  Partial<Pick<ServerState, 'capacity'>>
 
 export const freshListView: ListView = {
   selectedId: null,
@@ -51,6 +52,7 @@ export function createAppStore(state: State): Store {
 
 function emptyServer(seed: ServerSeed, now: number): ServerState {
   return {
+    capacity: {},
     ...seed,
     role: null,
     link: { state: 'connecting', word: 'CONNECTING', since: now, why: null },
@@ -62,5 +64,7 @@ function emptyServer(seed: ServerSeed, now: number): ServerState {
     firstSeen: {},
     progressMarks: {},
     firstSizes: {},
+    lockMarks: {},
+    fileSystems: null,
   }
 }

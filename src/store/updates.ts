@@ -1,10 +1,12 @@
 // Every change of the state, by name. Each takes the store and what happened; nothing else writes.
 
 import { sizeMarks } from '../model/databases.ts'
+import { lockMarks } from '../model/locked.ts'
 import { seenMarks } from '../model/pools.ts'
 import { progressMarks } from '../model/progress-pace.ts'
 import type { ProgressSample } from '../sql/progress.ts'
 import type { PulseRow } from '../sql/server.ts'
+import type { LockedRelationRow } from '../sql/tables.ts'
 import type {
   Confirm,
   Dialog,
@@ -45,6 +47,8 @@ function heard(server: ServerState, event: SourceEvent): ServerState {
       return { ...server, link: event.link, tls: event.tls ?? server.tls }
     case 'facts':
       return { ...server, facts: event.facts }
+    case 'fileSystems':
+      return { ...server, fileSystems: event.fileSystems }
     case 'problem':
       return withEntry(server, event.query, entry => ({ ...entry, problem: event.problem }))
     case 'sample':
@@ -62,13 +66,27 @@ function withSample(server: ServerState, sample: Sample): ServerState {
       problem: null,
     }),
   )
-  const told =
-    sample.query === 'pulse'
-      ? withPulse(next, sample)
-      : sample.query === 'progress'
-        ? withProgress(next, sample)
-        : withFirstSizes(next, sample)
+  const told = remembering(next, sample)
   return server.kind === 'pgbouncer' ? { ...told, firstSeen: kept(server.firstSeen, seenMarks(told), sample.at) } : told
+}
+
+/** What is kept of samples beyond their own time. */
+function remembering(server: ServerState, sample: Sample): ServerState {
+  switch (sample.query) {
+    case 'pulse':
+      return withPulse(server, sample)
+    case 'progress':
+      return withProgress(server, sample)
+    case 'lockedRelations':
+      return withLocks(server, sample)
+    default:
+      return withFirstSizes(server, sample)
+  }
+}
+
+function withLocks(server: ServerState, { rows, at }: Sample): ServerState {
+  const marks = lockMarks(server.lockMarks, rows as readonly LockedRelationRow[], server.facts?.databaseOid ?? null, at)
+  return marks === server.lockMarks ? server : { ...server, lockMarks: marks }
 }
 
 function withEntry(server: ServerState, query: string, change: (entry: Entry) => Entry): ServerState {

@@ -137,7 +137,7 @@ function absence(state: State, list: AnyList, filtered: boolean, cells: number):
     if (silent === null) return [{ text: 'waiting for the first answer', tone: 'dim' }]
     return wrap(`waiting for the first answer: ${silent}`, cells - 2).map(text => ({ text, tone: 'warning' as const }))
   }
-  return wrap(list.empty, cells - 2).map(text => ({ text, tone: 'dim' as const }))
+  return wrap(selected.empty ?? list.empty, cells - 2).map(text => ({ text, tone: 'dim' as const }))
 }
 
 function detailLines(state: State, columns: number, height: number): readonly Line[] {

@@ -43,6 +43,8 @@ function rowsOf(rows: readonly Given[], sizes: readonly Given[] | null = null, n
     now,
     indexes: sampleOf(indexes, rows),
     sizes: sizes === null ? null : sampleOf(indexSizes, sizes),
+    unlockedSizes: null,
+    locked: null,
   } as unknown as IndexFacts
   return new Map(indexRows(facts).map(each => [each.indexrelid, each]))
 }
@@ -161,6 +163,13 @@ test('sizes that are locked or not read yet are null; ages go on', () => {
   )
   expect(rows.get(7n)).toMatchObject({ total_bytes: null, locked: true, lastIdxScanAgeSeconds: 5, statsAgeSeconds: 62 })
   expect(rows.get(8n)).toMatchObject({ total_bytes: null, locked: false, lastIdxScanAgeSeconds: null })
-  const cut = { server: 'a', now: noon, sizes: null, indexes: sampleOf(indexes, [row(7n, { indexes_in_all: 9 })]) }
+  const cut = {
+    server: 'a',
+    now: noon,
+    sizes: null,
+    unlockedSizes: null,
+    locked: null,
+    indexes: sampleOf(indexes, [row(7n, { indexes_in_all: 9 })]),
+  }
   expect(indexesLeftOut(cut as unknown as IndexFacts)).toBe(8)
 })

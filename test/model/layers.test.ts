@@ -18,7 +18,7 @@ const node = 'node:'
 const rules: Readonly<Record<string, Rule>> = {
   'src/sql/': { may: [], packages: [] },
   'src/model/': { may: [], types: ['src/sql/'], packages: ['string-width'] },
-  'src/config/': { may: ['src/model/thresholds.ts'], packages: [node, 'smol-toml'] },
+  'src/config/': { may: ['src/model/thresholds.ts'], types: ['src/model/free-space.ts'], packages: [node, 'smol-toml'] },
   'src/server/': {
     may: ['src/sql/', 'src/model/', 'src/config/passfile.ts'],
     types: ['src/config/', 'src/store/state.ts'],
@@ -128,7 +128,7 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   'src/watch.ts': { may: ['src/config/', 'src/model/', 'src/store/', 'src/poller.ts'], packages: [] },
   'src/snapshot.ts': {
-    may: ['package.json', 'src/config/', 'src/model/', 'src/panels/', 'src/store/', 'src/ui/', 'src/watch.ts'],
+    may: ['package.json', 'src/config/', 'src/model/', 'src/panels/', 'src/sql/', 'src/store/', 'src/ui/', 'src/watch.ts'],
     packages: [node],
   },
   'src/demo.ts': { may: ['src/config/', 'src/lab/', 'src/top.tsx'], packages: [node] },

@@ -26,6 +26,7 @@ export function scene(condition: Condition, panel: string, columns: number, rows
       facts,
       lsnHistory: history.map(p => ({ ...p, at: p.at + at - noon })),
       samples: primary(words, at),
+      fileSystems: { at, trouble: null, spaces: { 1663: { freeBytes: 31n * 1024n ** 3n, totalBytes: 400n * 1024n ** 3n } } },
       firstSizes: { [`databaseSizes ${words.database}`]: { at: at - 7_200_000, bytes: 40n * 1024n ** 3n } },
     },
     { id: 'pg2:5432', host: 'pg2', role: 'standby', facts, lsnHistory: [], samples: standby(words, at) },
