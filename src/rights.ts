@@ -172,13 +172,17 @@ export function roleStatements(state: State, server: ServerState): readonly stri
     `-- PostgreSQL ${drawable(facts?.versionText)} at ${drawable(server.id)}`,
     '-- A role that watches: sees all, changes nothing.',
     ...role('pgvigil_monitor', ['pg_monitor', ...reserved]),
-    '-- A role that acts as well: signals sessions, pauses replay, drops slots.',
+    `-- A role that acts as well: signals sessions, pauses replay, drops slots${version >= 170000 ? ', vacuums and reindexes' : ''}.`,
     ...role('pgvigil_operator', [
       'pg_monitor',
       'pg_signal_backend',
       ...(version >= 180000 ? ['pg_signal_autovacuum_worker'] : []),
+      ...(version >= 170000 ? ['pg_maintain'] : []),
       ...reserved,
     ]),
+    ...(version >= 170000
+      ? []
+      : ['-- VACUUM and REINDEX take the owner of each table: GRANT that role, unless it is a superuser.']),
     'ALTER ROLE pgvigil_operator REPLICATION;  -- to drop slots',
     'GRANT EXECUTE ON FUNCTION pg_catalog.pg_wal_replay_pause(), pg_catalog.pg_wal_replay_resume() TO pgvigil_operator;',
     ...timescaleStatements(state, server),

@@ -96,9 +96,15 @@ export function maintenanceRight(server: string, state: State): WhyNot | null {
   return whyNot(ownersGrant(others, server, state))
 }
 
+/** The roles of several owners, given to ours; never one of a superuser. Drawable. */
 export function ownersGrant(of: readonly { readonly owner: Untrusted | null }[], server: string, state: State): string {
-  const owners = [...new Set(of.map(({ owner }) => drawable(sqlName(raw(owner ?? untrusted(''))))))]
-  return `it takes the owner: GRANT ${owners.join(', ')} TO ${ourRole(state, server)};`
+  const owners = [...new Set(of.flatMap(({ owner }) => (owner === null ? [] : [owner])))]
+  const [above, others] = [true, false].map(superuser =>
+    owners.filter(owner => isSuperuser(server, state, owner) === superuser).map(owner => drawable(sqlName(raw(owner)))),
+  ) as [string[], string[]]
+  const grant = others.length > 0 ? `it takes the owner: GRANT ${others.join(', ')} TO ${ourRole(state, server)};` : ''
+  const none = above.length > 0 ? `what superuser ${above.join(', ')} owns takes a superuser, or an owner of its own` : ''
+  return [grant, none].filter(Boolean).join(' ')
 }
 
 /** A newer list has no such table, and left none out. */
