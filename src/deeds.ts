@@ -5,6 +5,7 @@ import { whyNotAnything, whyNotNow } from './actions/guards.ts'
 import { actionById, actions } from './actions/index.ts'
 import { leftIndexes } from './actions/index-targets.ts'
 import { drawable } from './model/untrusted.ts'
+import { panels } from './panels/index.ts'
 import type { AnyList, AnyRow } from './panels/panel.ts'
 import { arrangedRows, listOf, selectedRow, viewOf } from './panels/shown.ts'
 import { awaitedBy } from './sessions.ts'
@@ -48,11 +49,12 @@ export function judge(action: AnyAction, subject: Subject, state: State): Judged
   if (subject.rows.length === 0) return whyNot('the tagged rows are no longer on the list; U takes the tags away')
   if (subject.rows.length > 1 && action.takes === 'one')
     return whyNot(`it is done to one row at a time, and ${subject.rows.length} are tagged; U takes the tags away`)
-  const rows = rowsMeant(action, subject, state)
+  const { rows, missing } = rowsMeant(action, subject, state)
   const several = rows.length > 1
   const targets: Frozen[] = []
   const leftOut: { label: string; why: string }[] = []
   if (subject.missing > 0) leftOut.push({ label: `${subject.missing} tagged`, why: 'no longer on the list' })
+  if (missing > 0) leftOut.push({ label: `${missing} of its parts`, why: 'not listed: only the largest tables are' })
   let first: WhyNot | null = null
   for (const row of rows) {
     const target = action.freeze(row, state)
@@ -72,13 +74,18 @@ export function judge(action: AnyAction, subject: Subject, state: State): Judged
     : (first ?? whyNot('there is no row'))
 }
 
+const listById = (id: string) => panels.flatMap(({ lists }) => lists).find(list => list.id === id) as AnyList
+
 /** A row that stands for others gives these, where it has any; one that is tagged besides is meant once. */
-function rowsMeant(action: AnyAction, { rows }: Subject, state: State): readonly AnyRow[] {
-  const meant = (row: AnyRow) => {
-    const instead = action.expand?.(row, state) ?? []
-    return instead.length > 0 ? instead : [row]
-  }
-  return [...new Set(rows.flatMap(meant))]
+function rowsMeant(action: AnyAction, { list, rows }: Subject, state: State): { rows: readonly AnyRow[]; missing: number } {
+  if (!action.expand) return { rows, missing: 0 }
+  const parts = rows.map(row => {
+    const instead = action.expand!(row, state)
+    return instead && instead.rows.length > 0 ? instead : { rows: [row], missing: 0 }
+  })
+  const { rowId } = listById(list)
+  const byId = new Map(parts.flatMap(part => part.rows).map(row => [rowId(row), row]))
+  return { rows: [...byId.values()], missing: parts.reduce((sum, part) => sum + part.missing, 0) }
 }
 
 const labelOf = (row: AnyRow) => (typeof row.pid === 'number' ? `pid ${row.pid}` : 'a row')

@@ -202,15 +202,19 @@ function progressRow(row: ProgressSample, sessions: ReadonlyMap<number, Progress
     index_rebuild_count: figure(row.index_rebuild_count),
     current_locker_pid: row.current_locker_pid,
     blockedBy,
-    inTheWay: [...new Set([...(row.current_locker_pid === null ? [] : [row.current_locker_pid]), ...blockedBy])].map(pid =>
-      inTheWay(pid, sessions.get(pid), around.names),
-    ),
+    inTheWay: whomItAwaits(row.current_locker_pid, blockedBy).map(pid => inTheWay(pid, sessions.get(pid), around.names)),
     blocksCount: around.blocksCount(row.pid),
     autovacuum,
     toPreventWraparound: autovacuum === null ? null : autovacuum && (row.query === null ? null : preventsWraparound(row.query)),
     own: around.ownPids.has(row.pid),
     restricted,
   }
+}
+
+/** The locker comes first, but for one that the view still tells of when the command waits for others by now. */
+function whomItAwaits(locker: number | null, blockedBy: readonly number[]): readonly number[] {
+  if (locker === null || (blockedBy.length > 0 && !blockedBy.includes(locker))) return blockedBy
+  return [...new Set([locker, ...blockedBy])]
 }
 
 const figure = (value: bigint | null) => (value === null ? null : Number(value))

@@ -47,6 +47,8 @@ export type TablePaneRow = {
   readonly owned: boolean
   /** Our role may VACUUM and ANALYZE it. */
   readonly maintains: boolean
+  /** Our role may REINDEX it. */
+  readonly reindexes: boolean
   /** Null: not read yet, or not to be read now, see `locked` and `sizeProblem`. A chunk's compressed part is included. */
   readonly total_bytes: bigint | null
   /** With the maps of free space and visibility. */
@@ -158,6 +160,7 @@ export function tableRows(facts: TableFacts): TablePaneRow[] {
       owner: row.owner,
       owned: row.owned,
       maintains: row.maintains,
+      reindexes: row.reindexes,
       total_bytes: total,
       heap_bytes: heap,
       index_bytes: index,

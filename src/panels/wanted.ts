@@ -62,11 +62,20 @@ function paramOf(param: Param, state: State, serverId: string): string | number 
       return state.settings.queryBytes
     case 'selectedPid':
       return selectedPid(state)
+    case 'askedRelations':
+      return askedRelations(state, serverId)
     case 'unlockedRelations': {
       const { lockMarks = {}, readings = {} } = state.servers[serverId] ?? {}
       return unlockedRelations(lockMarks, readings[lockedRelations.id]?.sample?.at ?? 0)
     }
   }
+}
+
+/** Tables and indexes that the open question is about, as an array of oids. */
+function askedRelations({ view: { dialog } }: State, serverId: string): string | null {
+  if (dialog?.kind !== 'confirm') return null
+  const oids = dialog.targets.filter(({ server }) => server === serverId).flatMap(({ relations = [] }) => relations)
+  return oids.length > 0 ? `{${oids.join(',')}}` : null
 }
 
 /** What an open question, a pause or another deed of ours needs to know of a server, whatever is shown. */

@@ -83,19 +83,20 @@ function workLine(work: Work, state: State): WorkLine {
     const running = only.ended || (only.outcome !== null && !work.queue) ? only.say : runningText(work, only, state)
     const place = only.label === drawable(work.server) ? '' : ` on ${drawable(work.server)}`
     return {
-      text: `${work.label} ${only.label}${place}: ${running}${leftText(work)}`,
+      text: `${work.label} ${only.label}${place}: ${running}${leftText(work, state)}`,
       tone: only.outcome === null ? undefined : tones[only.outcome],
     }
   }
   return {
-    text: `${head}: ${work.queue ? queueText(work, state) : countsText(work.items)}${troubles(work.items)}${leftText(work)}`,
+    text: `${head}: ${work.queue ? queueText(work, state) : countsText(work.items)}${troubles(work.items)}${leftText(work, state)}`,
     tone: worstTone(work.items),
   }
 }
 
 /** What it has left behind, and is there still, can be dropped. */
-function leftText({ items }: Work): string {
-  const left = items.flatMap(item => item.left ?? [])
+function leftText({ server, items }: Work, { leftIndexes }: State): string {
+  const mine = new Set(items.flatMap(item => item.left ?? []))
+  const left = leftIndexes.filter(index => index.server === server && mine.has(index.indexrelid))
   return left.length === 0 ? '' : `; X drops ${left.length === 1 ? 'it' : 'them'}`
 }
 

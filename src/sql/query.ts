@@ -39,7 +39,7 @@ export type Variant = {
  * Values that only the running monitor knows; they are bound to $1, $2... in this order. A missing value means: don't ask now.
  * `unlockedRelations`: oids that were locked a moment ago and are no longer.
  */
-export type Param = 'queryBytes' | 'selectedPid' | 'unlockedRelations'
+export type Param = 'queryBytes' | 'selectedPid' | 'askedRelations' | 'unlockedRelations'
 
 export type Query<C extends Columns = Columns> = {
   readonly id: string

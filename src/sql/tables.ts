@@ -21,12 +21,16 @@ const counted = (column: string) => `CASE WHEN settings.counts THEN s.${column} 
 
 const secondsSince = (moment: string) => `extract(epoch FROM clock_timestamp() - ${moment})::float8`
 
-type Differences = { readonly lastScans: boolean; readonly frozenPages: string; readonly maintains: string }
+type Differences = { readonly lastScans: boolean; readonly frozenPages: string; readonly hasMaintain: boolean }
+
+/** Our role may do to it what takes its owner or, from 17 on, MAINTAIN. */
+const reindexes = (hasMaintain: boolean) =>
+  `(pg_has_role(c.relowner, 'USAGE')${hasMaintain ? " OR has_table_privilege(c.oid, 'MAINTAIN')" : ''})`
 
 // A row's figures are the sums over a table and all that inherits from it: partitions, chunks, children.
 // Thresholds are those of relation_needs_vacanalyze() in autovacuum.c; from 18 on only pages not yet frozen count for inserts.
 // Figures of a table without any options are computed like the others: pg_options_to_table(NULL) has no rows, and max() of none is NULL.
-const tablesText = ({ lastScans, frozenPages, maintains }: Differences) => `
+const tablesText = ({ lastScans, frozenPages, hasMaintain }: Differences) => `
 WITH RECURSIVE settings AS MATERIALIZED (
   SELECT pg_is_in_recovery() AS standby,
          NOT pg_is_in_recovery() AND current_setting('track_counts')::bool AS counts,
@@ -110,7 +114,8 @@ WITH RECURSIVE settings AS MATERIALIZED (
 )
 SELECT c.oid::int8 AS relid, c.nspname AS schemaname, c.relname, format('%I.%I', c.nspname, c.relname) AS qualified,
        c.relkind, c.parent::int8 AS parent_relid, f.children, f.members,
-       pg_get_userbyid(c.relowner) AS owner, pg_has_role(c.relowner, 'USAGE') AS owned, ${maintains} AS maintains,
+       pg_get_userbyid(c.relowner) AS owner, pg_has_role(c.relowner, 'USAGE') AS owned, ${reindexes(hasMaintain)} AS reindexes,
+       ${reindexes(hasMaintain)} OR settings.owns_database AS maintains,
        f.relpages, f.reltuples, f.seq_scan, f.seq_tup_read, f.idx_scan, f.idx_tup_fetch,
        ${secondsSince('f.last_seq_scan')} AS last_seq_scan_age_seconds,
        f.n_live_tup, f.n_dead_tup, f.n_mod_since_analyze, f.n_ins_since_vacuum, f.n_tup_ins, f.n_tup_upd, f.n_tup_hot_upd, f.n_tup_del,
@@ -121,14 +126,12 @@ SELECT c.oid::int8 AS relid, c.nspname AS schemaname, c.relname, format('%I.%I',
        current_setting('block_size')::int AS block_size
   FROM shown f JOIN rel c ON c.oid = f.ancestor, settings`
 
-const owner = `pg_has_role(c.relowner, 'USAGE') OR settings.owns_database`
-
 /**
  * A row for each table, materialised view and partitioned table; one that others inherit from (partitioned, hypertable) tells the sums over them and
  * itself, the newest of their times, the highest age; `children` counts them, `members` differs when they are no longer the same ones. `relpages`,
  * `reltuples`: as the last VACUUM or ANALYZE left them. Thresholds are of a table alone, NULL for sums. `vacuum_due`: 'dead rows', 'inserts' or
  * 'wraparound', when autovacuum would take it; `members_due` how many it would take or analyze. What a standby doesn't count is NULL there.
- * `maintains`: our role may VACUUM it. `tables_in_all` counts those that the limit left out too.
+ * `maintains`: our role may VACUUM it; `reindexes`: REINDEX it, which the database's owner as such may not. `tables_in_all` counts those that the limit left out too.
  */
 export const tables = query({
   id: 'tables',
@@ -147,6 +150,7 @@ export const tables = query({
     owner: 'text',
     owned: 'bool!',
     maintains: 'bool!',
+    reindexes: 'bool!',
     relpages: 'big',
     reltuples: 'num',
     seq_scan: 'big',
@@ -197,7 +201,7 @@ export const tables = query({
       text: tablesText({
         lastScans: true,
         frozenPages: 'c.relallfrozen',
-        maintains: `${owner} OR has_table_privilege(c.oid, 'MAINTAIN')`,
+        hasMaintain: true,
       }),
     },
     {
@@ -205,11 +209,11 @@ export const tables = query({
       text: tablesText({
         lastScans: true,
         frozenPages: 'NULL::int',
-        maintains: `${owner} OR has_table_privilege(c.oid, 'MAINTAIN')`,
+        hasMaintain: true,
       }),
     },
-    { from: 160000, text: tablesText({ lastScans: true, frozenPages: 'NULL::int', maintains: owner }) },
-    { from: 130000, text: tablesText({ lastScans: false, frozenPages: 'NULL::int', maintains: owner }) },
+    { from: 160000, text: tablesText({ lastScans: true, frozenPages: 'NULL::int', hasMaintain: false }) },
+    { from: 130000, text: tablesText({ lastScans: false, frozenPages: 'NULL::int', hasMaintain: false }) },
   ],
 })
 export type TableRow = RowOf<typeof tables>

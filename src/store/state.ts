@@ -125,6 +125,8 @@ export type Frozen = {
   readonly label: string
   readonly role: Role | 'pgbouncer' | null
   readonly started: number | null
+  /** Oids of tables and indexes that it is about: while it is asked about, who uses them is watched. */
+  readonly relations?: readonly bigint[]
 }
 
 /** What is asked of a server besides what the pane shows, while a question or a deed needs it. */
@@ -188,8 +190,8 @@ export type WorkItem = {
   readonly ended: boolean
   /** Done, and with something to be told of it. */
   readonly remark?: boolean
-  /** Invalid indexes that it left behind and that are there still, as far as we know. */
-  readonly left?: readonly LeftIndex[]
+  /** Oids of the invalid indexes that it left behind. */
+  readonly left?: readonly bigint[]
 }
 
 /** A deed that was confirmed: under way, or ended and still told of. Times in epoch ms. */
@@ -271,6 +273,8 @@ export type State = {
   readonly pauses: readonly OwnPause[]
   /** Backends of deeds under way, by server: marked as ours, never a target. */
   readonly ownPids: Readonly<Record<string, readonly number[]>>
+  /** Invalid indexes that deeds of ours left behind and have not dropped since. */
+  readonly leftIndexes: readonly (LeftIndex & { readonly server: string })[]
   readonly view: View
   readonly settings: Settings
   /** What pgvigil itself costs: share of one CPU over the last seconds (0..1) and resident bytes. */

@@ -28,6 +28,7 @@ export function createState(seeds: readonly ServerSeed[], settings: Settings, pa
     works: [],
     pauses: [],
     ownPids: {},
+    leftIndexes: [],
     view: {
       panel,
       focus: seeds.find(seed => seed.kind === 'postgres')?.id ?? null,

@@ -11,6 +11,7 @@ import type {
   Confirm,
   Dialog,
   Entry,
+  LeftIndex,
   ListView,
   LsnPoint,
   OwnPause,
@@ -235,13 +236,23 @@ export function changeWorkItem(store: Store, id: number, index: number, change: 
   }))
 }
 
-/** An index that a deed had left behind is gone. */
-export function forgetLeftIndex(store: Store, server: string, indexrelid: bigint): void {
-  const without = (item: WorkItem): WorkItem =>
-    item.left ? { ...item, left: item.left.filter(index => index.indexrelid !== indexrelid) } : item
+/** A deed has left invalid indexes behind. */
+export function addLeftIndexes(store: Store, server: string, left: readonly LeftIndex[]): void {
+  const those = new Set(left.map(({ indexrelid }) => indexrelid))
   store.setState(state => ({
     ...state,
-    works: state.works.map(work => (work.server === server ? { ...work, items: work.items.map(without) } : work)),
+    leftIndexes: [
+      ...state.leftIndexes.filter(index => index.server !== server || !those.has(index.indexrelid)),
+      ...left.map(index => ({ ...index, server })),
+    ],
+  }))
+}
+
+/** An index that a deed had left behind is gone, or is valid by now. */
+export function forgetLeftIndex(store: Store, server: string, indexrelid: bigint): void {
+  store.setState(state => ({
+    ...state,
+    leftIndexes: state.leftIndexes.filter(index => index.server !== server || index.indexrelid !== indexrelid),
   }))
 }
 
@@ -253,8 +264,7 @@ export function dismissWorks(store: Store): void {
 function stillTold(works: readonly Work[], now: number): readonly Work[] {
   const told = works.filter(({ endedAt, items }) => {
     const well = items.every(({ outcome }) => outcome === 'gone' || outcome === 'done' || outcome === 'signal sent')
-    const leaves = items.some(({ left }) => left && left.length > 0)
-    return endedAt === null || leaves || now - endedAt < (well ? toldMs.well : toldMs.trouble)
+    return endedAt === null || now - endedAt < (well ? toldMs.well : toldMs.trouble)
   })
   return told.length === works.length ? works : told
 }

@@ -156,7 +156,7 @@ const reindexed = work({
       say: 'cancelled after 1m01s; left behind invalid: public.orders_status_ccnew',
       begunAt: noon - 61_000,
       ended: true,
-      left: [left],
+      left: [left.indexrelid],
     }),
   ],
   endedAt: noon - 1000,
@@ -212,7 +212,10 @@ const deeds: readonly Golden[] = [
   },
   { name: 'question-drop-index-80x24', state: () => usual('dropIndex', 80, 24, { typed: 'orders_status' }) },
   { name: 'reindex-waits-120x40', state: () => under(cluster('activity', plainWords, 120, 40), [], [reindexing]) },
-  { name: 'reindex-left-80x24', state: () => under(cluster(), [], [reindexed]) },
+  {
+    name: 'reindex-left-80x24',
+    state: () => ({ ...under(cluster(), [], [reindexed]), leftIndexes: [{ ...left, server: primary }] }),
+  },
   { name: 'question-pause-80x24', state: () => usual('pause', 80, 24, { seconds: '45' }) },
   { name: 'question-compress-80x24', state: () => compressing(5) },
   {
