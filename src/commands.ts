@@ -202,8 +202,8 @@ export const commands: readonly Command[] = [
   {
     id: 'back',
     label: 'Back',
-    help: 'Stops a queue, closes detail, filter, hold, reports, in turn.',
-    run: ({ store, stopQueue }) => void (stopQueue() || go.back(store)),
+    help: 'Closes detail, filter, hold; stops a queue; closes reports.',
+    run: ({ store, stopQueue }) => void (go.back(store) || stopQueue() || update.dismissWorks(store)),
   },
   {
     id: 'tag',

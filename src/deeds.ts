@@ -25,17 +25,24 @@ export type Acting = {
   readonly settled: (then: () => void) => void
 }
 
-/** The tagged rows of the list, wherever the filter hides some of them; without tags the row under the cursor. Null in an empty list. */
+/** The tagged rows of the list in the order they were tagged, also those that the filter hides; without tags the row under the cursor. Null in an empty list. */
 export function subjectOf(state: State): Subject | null {
   const list = listOf(state)
   const { tagged } = viewOf(state, list)
   if (tagged.length > 0) {
-    const those = new Set(tagged)
-    const rows = arrangedRows(state, list).selected.rows.filter(row => those.has(list.rowId(row)))
+    const byId = new Map<string, AnyRow>(arrangedRows(state, list).selected.rows.map(row => [list.rowId(row), row]))
+    const rows: readonly AnyRow[] = tagged.map(id => byId.get(id)).filter(row => row !== undefined)
     return { list: list.id, rows, missing: tagged.length - rows.length }
   }
   const chosen = selectedRow(state)
   return chosen ? { list: list.id, rows: [chosen.item.row], missing: 0 } : null
+}
+
+/** Tagged rows that the filter, or a folded row, hides. */
+function hiddenTags(state: State): number {
+  const list = listOf(state)
+  const shown = new Set(arrangedRows(state, list).items.map(({ id }) => id))
+  return viewOf(state, list).tagged.filter(id => !shown.has(id)).length
 }
 
 const actionsOn = (list: string) => actions.filter(action => action.lists.includes(list))
@@ -127,6 +134,7 @@ export function ask({ store, trailTrouble, poke }: Acting, action: AnyAction, su
     return
   }
   const { targets, leftOut } = judged
+  const hidden = hiddenTags(state)
   const watches = new Map(
     targets.flatMap(target => action.watches(target, state)).map(watch => [`${watch.server} ${watch.query.id}`, watch]),
   )
@@ -140,7 +148,7 @@ export function ask({ store, trailTrouble, poke }: Acting, action: AnyAction, su
     typed: '',
     seconds: field ? String(field.first) : null,
     top: 0,
-    note: null,
+    note: hidden > 0 && subject.rows.length > 1 ? `${hidden} of the tagged rows are hidden by the filter` : null,
     at: state.now,
     fresh: true,
     watches: [...watches.values()],
@@ -183,7 +191,11 @@ const leftSubject = (rows: ReturnType<typeof leftIndexes>): Subject => ({ list: 
 
 export function ableToDropLeft(state: State): true | string {
   const rows = leftIndexes(state)
-  if (rows.length === 0) return whyNotAnything(state)?.why ?? 'no REINDEX of pgvigil has left an invalid index behind'
+  if (rows.length === 0)
+    return (
+      whyNotAnything(state)?.why ??
+      'no REINDEX of this run has left an invalid index behind; all invalid ones: 6 Tables, F2 indexes'
+    )
   const judged = judge(actionById('dropIndex') as AnyAction, leftSubject(rows), state)
   return 'why' in judged ? judged.why : true
 }

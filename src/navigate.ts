@@ -80,13 +80,15 @@ export function move({ store, poke }: Moving, to: (index: number, length: number
   if (state.view.detail) poke()
 }
 
-export function back(store: Store): void {
+/** Closes what is open before the list. False: nothing is. */
+export function back(store: Store): boolean {
   const state = store.getState()
   const list = listOf(state)
   if (state.view.detail) update.setDetail(store, false)
   else if (viewOf(state, list).filter !== '') update.changeList(store, list.id, { filter: '' })
   else if (state.held) update.toggleHold(store)
-  else update.dismissWorks(store)
+  else return false
+  return true
 }
 
 export function openPrompt({ store }: Moving, kind: 'find' | 'filter'): void {

@@ -6,6 +6,7 @@ import type { Target } from '../config/conninfo.ts'
 import { drawable, raw } from '../model/untrusted.ts'
 import { type DeedSession, DialError, dialMs, openDeed, quickMs, ServerError, unsent, type WireRow } from '../server/deed.ts'
 import { cancelOwn, instance } from '../sql/deeds.ts'
+import { queueToStop } from '../store/selectors.ts'
 import type { Confirm, Frozen, State, Work } from '../store/state.ts'
 import type { Store } from '../store/store.ts'
 import * as update from '../store/updates.ts'
@@ -229,16 +230,15 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
   }
 
   function stopQueue(): boolean {
-    const queues = store.getState().works.filter(work => work.queue && work.endedAt === null)
-    for (const queue of queues) {
-      const left = queue.items.some(({ begunAt }) => begunAt === null)
-      if (queue.stopping === 'no' && left) update.changeWork(store, queue.id, { stopping: 'after this' })
-      else {
-        update.changeWork(store, queue.id, { stopping: 'now' })
-        void cancel(queue.id, quickMs)
-      }
+    const queue = queueToStop(store.getState().works)
+    if (!queue) return store.getState().works.some(work => work.queue && work.endedAt === null)
+    const left = queue.items.some(({ begunAt }) => begunAt === null)
+    if (queue.stopping === 'no' && left) update.changeWork(store, queue.id, { stopping: 'after this' })
+    else {
+      update.changeWork(store, queue.id, { stopping: 'now' })
+      void cancel(queue.id, quickMs)
     }
-    return queues.length > 0
+    return true
   }
 
   /** Ends what a deed of ours is doing on its server: a second connection asks for it. */
@@ -274,7 +274,14 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       )
     }
     openDeeds.clear()
-    return [...paused, ...leftWords(store.getState())]
+    return [
+      ...paused,
+      ...cutOff(
+        queues.map(({ id }) => id),
+        store.getState(),
+      ),
+      ...leftWords(store.getState()),
+    ]
   }
 
   async function endPause(
@@ -315,6 +322,20 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
     },
     letGo,
   }
+}
+
+/** A sentence for each item of these queues that was under way, or had not begun. Drawable. */
+function cutOff(ids: readonly number[], { works }: State): readonly string[] {
+  return works
+    .filter(({ id }) => ids.includes(id))
+    .flatMap(({ server, label, items }) =>
+      items
+        .filter(({ outcome }) => outcome === null || outcome === 'failed')
+        .map(
+          item =>
+            `pgvigil: ${drawable(server)}: ${label} ${item.label}: ${item.say || (item.begunAt === null ? 'not begun' : 'it goes on')}`,
+        ),
+    )
 }
 
 /** A sentence for each invalid index that a deed of ours has left behind, with the command where its name can be written. Drawable. */

@@ -20,10 +20,11 @@ import type { Frozen, LeftIndex, State } from '../store/state.ts'
 import { action, type Hands, type Line, type Report, type WhyNot, whyNot } from './action.ts'
 import { awaitTable, isReport, lookAgain, secondsSince, waitsLong, whyShared } from './hold.ts'
 import { freezeIndex, type IndexTarget, indexGone, indexHead, indexHit, indexRecord } from './index-targets.ts'
-import { autovacuumLines, waitLines } from './relation-lines.ts'
+import { commandLines, waitLines } from './relation-lines.ts'
 import {
   freezeTable,
   hasMaintain,
+  largestOf,
   leavesOf,
   lockTimeoutMs,
   maintainGrant,
@@ -35,6 +36,7 @@ import {
 
 /** What REINDEX is done to: a table or an index. */
 type Rebuilt = Frozen & {
+  readonly concurrently: string
   readonly oid: bigint
   readonly qualified: Untrusted
   readonly tableOid: bigint
@@ -76,7 +78,7 @@ async function isRebuilt(session: DeedSession, { tableOid, oid, qualified }: Reb
 async function whyChanged(session: DeedSession, target: Rebuilt): Promise<Report | null> {
   const now = await lookAgain(session, target.oid, target.qualified)
   if (isReport(now)) return (await isRebuilt(session, target)) ? null : now
-  return now.indexes === '0' ? { outcome: 'skipped', say: 'skipped: it has no index' } : null
+  return target.oid === target.tableOid && now.indexes === '0' ? { outcome: 'skipped', say: 'skipped: it has no index' } : null
 }
 
 const shareUpdate = 'ShareUpdateExclusiveLock'
@@ -137,7 +139,7 @@ function failure(error: ServerError, begun: number | null, hands: Hands): string
   const words = drawable(error.message)
   if (error.kind === 'silent') return `${words}: whether it was done is not known`
   if (error.kind === 'lost') return `the connection was lost: ${words}`
-  if (error.code !== '57014') return `failed: ${words}`
+  if (error.code !== '57014') return `failed: ${words}${error.detail ? ` (${drawable(error.detail)})` : ''}`
   const after = begun === null ? ' before it began' : ` after ${secondsSince(begun, hands)}`
   return hands.stopping() ? `cancelled${after}` : `cancelled by somebody else${after}: ${words}`
 }
@@ -176,14 +178,13 @@ function rebuildLines(
       },
     ]
   }
-  const known = indexBytes.flatMap(size => (size === null ? [] : [size]))
-  const most = known.reduce((largest, size) => (size > largest ? size : largest), 0n)
+  const most = largestOf(indexBytes)
   const each = targets.length === 1 ? '' : ', for the largest of them'
-  const space = known.length > 0 ? `up to ${bytes(most)} more` : 'as much again, which is not known,'
+  const space = most !== null ? `up to ${bytes(most)} more` : 'as much again, which is not known,'
   return [
     { text: 'reads and writes go on meanwhile; VACUUM, DDL and other index builds of the table wait' },
     ...waitLines(targets, state),
-    ...autovacuumLines(targets, state),
+    ...commandLines(targets, state),
     { text: `takes ${space} on disk until it ends${each}: old and new stand side by side` },
     { text: 'Esc cancels; what it has built by then stays behind as an invalid index, which is named, and X drops it' },
     { text: `a table that somebody locks against it for more than ${lockTimeoutMs / 1000} s is skipped` },

@@ -1,7 +1,8 @@
 // What a question before maintenance says of others: who uses a table, whom a rebuild will wait for, whether autovacuum is at it.
 
+import { isIdleInTransaction } from '../model/activity.ts'
 import { duration } from '../model/format.ts'
-import { drawable, type Untrusted } from '../model/untrusted.ts'
+import { drawable, is, type Untrusted } from '../model/untrusted.ts'
 import { progressOf, sessionsOf } from '../sessions.ts'
 import { activity } from '../sql/activity.ts'
 import { relationUsers } from '../sql/maintenance.ts'
@@ -10,18 +11,32 @@ import type { Frozen, State } from '../store/state.ts'
 import type { Line } from './action.ts'
 import { ourRole } from './guards.ts'
 
-/** Autovacuum gives way to whoever wants the table for a second. */
-export function autovacuumLines(targets: readonly Frozen[], state: State): readonly Line[] {
+/** Commands that are at work on these tables now: autovacuum gives way to whoever wants the table for a second, others are waited for. */
+export function commandLines(targets: readonly Frozen[], state: State): readonly Line[] {
   const { server } = targets[0]!
   const wanted = new Set(targets.flatMap(({ relations = [] }) => relations))
   const { databaseOid = null } = state.servers[server]?.facts ?? {}
   const at = progressOf(state, server).filter(
-    row => row.autovacuum && row.datid === databaseOid && row.relid !== null && wanted.has(row.relid),
+    row => !row.own && row.datid === databaseOid && row.relid !== null && wanted.has(row.relid),
   )
-  if (at.length === 0) return []
-  const pids = at.map(({ pid }) => `pid ${pid}`).join(', ')
+  const [auto, others] = [true, false].map(is => at.filter(({ autovacuum }) => (autovacuum ?? false) === is)) as [
+    typeof at,
+    typeof at,
+  ]
   const whom = targets.length === 1 ? 'it' : 'them'
-  return [{ text: `autovacuum is at work on ${whom} (${pids}): it is cancelled, and begins anew later`, tone: 'warning' }]
+  const pids = (rows: typeof at) => rows.map(({ pid }) => `pid ${pid}`).join(', ')
+  const told = others.map(({ pid, command }) => `${drawable(command) || 'a command'} by pid ${pid}`).join(', ')
+  return [
+    ...(auto.length > 0
+      ? [
+          {
+            text: `autovacuum is at work on ${whom} (${pids(auto)}): it is cancelled, and begins anew later`,
+            tone: 'warning' as const,
+          },
+        ]
+      : []),
+    ...(told ? [{ text: `at work on ${whom} now: ${told}: it is waited for, but not for long`, tone: 'warning' as const }] : []),
+  ]
 }
 
 /** Who uses these relations now: whom a lock that nobody can share would wait for. */
@@ -64,14 +79,19 @@ export function waitLines(targets: readonly Frozen[], state: State): readonly Li
   const unknown = whyUnknown(state, server, activity) ?? whyUnknown(state, server, relationUsers)
   if (unknown !== null) return [{ text: `whom it will have to wait for is not known: ${unknown}`, tone: 'warning' }]
   const using = new Set(rowsOf(state, server, relationUsers).flatMap(({ pids }) => pids))
+  // A vacuum's snapshot holds nobody up but where it is at work itself.
+  const vacuums = new Set(progressOf(state, server).flatMap(({ kind, pid }) => (is(kind, 'VACUUM') ? [pid] : [])))
   const open = sessionsOf(state, server)
-    .filter(session => !session.own)
+    .filter(session => !session.own && (using.has(session.pid) || !vacuums.has(session.pid)))
     .filter(
       session =>
         using.has(session.pid) ||
         (session.datname === (facts?.database ?? null) && (session.backend_xid !== null || session.backend_xmin !== null)),
     )
-    .toSorted((a, b) => (b.xactAgeSeconds ?? 0) - (a.xactAgeSeconds ?? 0))
+    .toSorted(
+      (a, b) =>
+        Number(isIdleInTransaction(b)) - Number(isIdleInTransaction(a)) || (b.xactAgeSeconds ?? 0) - (a.xactAgeSeconds ?? 0),
+    )
   const told = [
     ...open.slice(0, 2).map(session => sessionWords({ ...session, xactSeconds: session.xactAgeSeconds })),
     ...(using.has(0) ? ['a prepared transaction'] : []),

@@ -1,18 +1,16 @@
-// Tables and indexes as targets of maintenance: what is kept of them when the key is pressed, the rights that it takes, who is in the way.
+// Tables and indexes as targets of maintenance: what is kept of them when the key is pressed, the rights that it takes.
 
-import { duration } from '../model/format.ts'
 import { sqlName } from '../model/sql-name.ts'
 import type { TablePaneRow } from '../model/tables.ts'
-import { drawable, is, raw, type Untrusted } from '../model/untrusted.ts'
+import { drawable, exact, is, raw, type Untrusted } from '../model/untrusted.ts'
 import { tablesOf } from '../relations.ts'
-import { namesOf, progressOf, sessionsOf } from '../sessions.ts'
-import { relationUsers } from '../sql/maintenance.ts'
+import { namesOf } from '../sessions.ts'
 import { pulse } from '../sql/server.ts'
 import { type TableRow, tables } from '../sql/tables.ts'
 import { compressedParts } from '../sql/timescale.ts'
-import { rowsOf, whyUnknown } from '../store/selectors.ts'
+import { rowsOf } from '../store/selectors.ts'
 import type { Frozen, State } from '../store/state.ts'
-import { type Line, type Parts, type WhyNot, whyNot } from './action.ts'
+import { type Parts, type WhyNot, whyNot } from './action.ts'
 import { ourRole, placeOf } from './guards.ts'
 
 /** Somebody who holds a table or index for longer than this is not waited for, so that those who then stand behind us wait no longer. Milliseconds. */
@@ -142,13 +140,18 @@ export function leavesOf(row: TablePaneRow, state: State): readonly TablePaneRow
   return below(row.relid)
 }
 
+/** The largest of the sizes that are known; null: none is. Bytes. */
+export function largestOf(sizes: readonly (bigint | null)[]): bigint | null {
+  return sizes.reduce((largest, size) => (largest === null || (size ?? 0n) > largest ? size : largest), null)
+}
+
 /** "CONCURRENTLY "; '' where the server has one session for all (PGlite): there it fails, and nobody could be locked out. */
 export const concurrently = (state: State, server: string): string =>
   rowsOf(state, server, pulse)[0]?.own_pid === 0 ? '' : 'CONCURRENTLY '
 
 /** A chunk goes by its own name: the schema of all chunks says nothing. */
 export const labelOf = ({ qualified }: { readonly qualified: Untrusted }) =>
-  drawable(qualified).replace(/^_timescaledb_internal\./, '')
+  exact(qualified).replace(/^_timescaledb_internal\./, '')
 
 /** The partitioned tables below a partitioned table. */
 export function branchesOf(row: TablePaneRow, state: State): readonly TablePaneRow[] {

@@ -1,10 +1,10 @@
 // VACUUM and ANALYZE of one table, and an honest word on what came of it.
 
-import { count } from '../model/format.ts'
+import { bytes, count } from '../model/format.ts'
 import { drawable } from '../model/untrusted.ts'
 import { type DeedAnswer, type DeedSession, ServerError, type WireRow } from '../server/deed.ts'
 import { ownPids } from '../sessions.ts'
-import { oldestSnapshot, relationNow } from '../sql/maintenance.ts'
+import { oldestSnapshot, relationNow, sizeNow } from '../sql/maintenance.ts'
 import type { Hands, Report } from './action.ts'
 import { awaitTable, isReport, locked, lookAgain, type Mode, secondsSince, whyShared, wireSession } from './hold.ts'
 import { lockTimeoutMs, maintainGrant, type TableTarget } from './relations.ts'
@@ -29,8 +29,12 @@ export async function runVacuum(plan: Plan, target: TableTarget, hands: Hands): 
     // Somebody who held it may have given its name to another table.
     const before = await lookAgain(session, target.relid, target.qualified)
     if (isReport(before)) return before
+    const size = plan.mode === 'AccessExclusiveLock' ? await sizeOf(session, target) : null
     const { notices } = await session.runAlone(plan.statement, null)
-    return await told(plan, target, session, secondsSince(begun, hands), before, notices, hands)
+    const report = await told(plan, target, session, secondsSince(begun, hands), before, notices, hands)
+    return size !== null && report.outcome === 'done'
+      ? { ...report, say: `${report.say}${await freed(session, target, size)}` }
+      : report
   } catch (error) {
     if (!(error instanceof ServerError) || error.kind !== 'refused') throw error
     if (error.code === '57014' && hands.stopping()) {
@@ -42,6 +46,21 @@ export async function runVacuum(plan: Plan, target: TableTarget, hands: Hands): 
     if (error.code === '55P03') return locked(session, target.relid, plan.mode)
     throw error
   }
+}
+
+/** Null: somebody holds it again already. */
+async function sizeOf(session: DeedSession, { relid }: TableTarget): Promise<bigint | null> {
+  const answer = await session.run(sizeNow, [String(relid)]).catch(() => null)
+  const bytes = answer?.rows[0]?.bytes
+  return bytes == null ? null : BigInt(bytes)
+}
+
+async function freed(session: DeedSession, target: TableTarget, before: bigint): Promise<string> {
+  const now = await sizeOf(session, target)
+  if (now === null) return ''
+  return now <= before
+    ? `; ${bytes(before - now)} freed, ${bytes(now)} left`
+    : `; it takes ${bytes(now - before)} more than before`
 }
 
 type Notices = DeedAnswer['notices']
@@ -59,8 +78,9 @@ async function told(
   if (passedOver) return passedOver
   const warning = notices[0]?.message
   const say = `done in ${took}${warning ? `; WARNING: ${drawable(warning)}` : ''}`
-  // Without figures there is nothing to be told; and with nothing dead nothing can stay.
-  const counts = plan.frees && before.vacuums !== null && (before.dead !== '0' || warning !== undefined)
+  // Before 15 figures come late: of a table where nothing is dead they are not waited for.
+  const soon = target.version >= 150000 || before.dead !== '0' || warning !== undefined
+  const counts = plan.frees && before.vacuums !== null && soon
   try {
     const after = counts
       ? await counted(session, target, before)

@@ -10,11 +10,12 @@ import { progress, vacuumIndexes } from '../sql/progress.ts'
 import { names } from '../sql/server.ts'
 import { tables } from '../sql/tables.ts'
 import type { State } from '../store/state.ts'
-import { action, type Line, type Parts, type WhyNot, whyNot } from './action.ts'
-import { autovacuumLines, usersLines } from './relation-lines.ts'
+import { action, type Line, type Parts, type Question, type WhyNot, whyNot } from './action.ts'
+import { commandLines, usersLines } from './relation-lines.ts'
 import {
   branchesOf,
   freezeTable,
+  largestOf,
   leavesOf,
   lockTimeoutMs,
   maintainGrant,
@@ -100,12 +101,11 @@ function rightLines(targets: readonly TableTarget[], state: State): readonly Lin
 }
 
 function spaceLines(targets: readonly TableTarget[]): readonly Line[] {
-  const known = targets.flatMap(({ total_bytes }) => (total_bytes === null ? [] : [total_bytes]))
-  const most = known.reduce((largest, size) => (size > largest ? size : largest), 0n)
+  const most = largestOf(targets.map(({ total_bytes }) => total_bytes))
   const each = targets.length === 1 ? '' : ', for the largest of them'
   const how = 'table, indexes and TOAST are written anew beside the old ones'
-  if (known.length === 0) return [{ text: `takes as much again on its tablespace, which is not known: ${how}`, tone: 'warning' }]
-  const unknown = targets.length - known.length
+  if (most === null) return [{ text: `takes as much again on its tablespace, which is not known: ${how}`, tone: 'warning' }]
+  const unknown = targets.filter(({ total_bytes }) => total_bytes === null).length
   const more = unknown > 0 ? ` (${unknown} of unknown size)` : ''
   return [{ text: `takes up to ${bytes(most)} more on its tablespace until it ends${each}${more}: ${how}`, tone: 'warning' }]
 }
@@ -126,7 +126,7 @@ function follows(kind: Kind, targets: readonly TableTarget[], state: State): rea
           { text: 'index-only scans read the whole table after it, until a VACUUM: v' },
         ]
       : [{ text: 'reads and writes go on meanwhile; DDL, another VACUUM and index builds wait' }]),
-    ...autovacuumLines(targets, state),
+    ...commandLines(targets, state),
     ...(parents.length > 0
       ? [
           {
@@ -151,6 +151,27 @@ const plan = (kind: Kind, target: TableTarget): Plan => ({
 const dash = (text: string) => text || '–'
 const ago = (seconds: number | null) => (seconds === null ? 'never' : duration(seconds))
 
+/** From how many columns of the terminal on there is room for all figures beside a name. */
+const roomy = 110
+
+function hit(targets: readonly TableTarget[], columns: number): Pick<Question, 'head' | 'hit'> {
+  const figures: readonly (readonly [head: string, always: boolean, text: (target: TableTarget) => string])[] = [
+    ['SIZE', true, target => bytes(target.total_bytes)],
+    ['HEAP', false, target => bytes(target.heap_bytes)],
+    ['INDEX', false, target => bytes(target.index_bytes)],
+    ['LIVE', false, target => count(target.n_live_tup)],
+    ['DEAD', true, target => count(target.n_dead_tup)],
+    ['DEAD%', true, target => dash(percent(deadShare(target)))],
+    ['VACUUM', true, target => ago(target.anyVacuumAgeSeconds)],
+    ['ANALYZE', false, target => ago(target.anyAnalyzeAgeSeconds)],
+  ]
+  const shown = figures.filter(([, always]) => always || columns >= roomy || targets.length === 1)
+  return {
+    head: ['TABLE', ...shown.map(([head]) => head)],
+    hit: targets.map(target => [target.label, ...shown.map(([, , text]) => text(target))]),
+  }
+}
+
 const vacuumAction = (kind: Kind) =>
   action<TablePaneRow, TableTarget>({
     id: kind.id,
@@ -169,21 +190,7 @@ const vacuumAction = (kind: Kind) =>
     watches: ({ server }) =>
       [tables, names, progress, ...(isFull(kind) ? [relationUsers, activity] : [])].map(query => ({ server, query })),
     watchesMeanwhile: ({ server }) => [progress, vacuumIndexes, names].map(query => ({ server, query })),
-    ask: (targets, state) => ({
-      head: ['TABLE', 'SIZE', 'HEAP', 'INDEX', 'LIVE', 'DEAD', 'DEAD%', 'VACUUM', 'ANALYZE'],
-      hit: targets.map(target => [
-        target.label,
-        bytes(target.total_bytes),
-        bytes(target.heap_bytes),
-        bytes(target.index_bytes),
-        count(target.n_live_tup),
-        count(target.n_dead_tup),
-        dash(percent(deadShare(target))),
-        ago(target.anyVacuumAgeSeconds),
-        ago(target.anyAnalyzeAgeSeconds),
-      ]),
-      follows: follows(kind, targets, state),
-    }),
+    ask: (targets, state) => ({ ...hit(targets, state.view.size.columns), follows: follows(kind, targets, state) }),
     gone: tableGone,
     sql: target => [statement(kind, target)],
     record: ({ relid, qualified, total_bytes, n_dead_tup }) => ({ relid, table: qualified, total_bytes, n_dead_tup }),

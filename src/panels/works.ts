@@ -3,6 +3,7 @@
 import { ageMs, duration } from '../model/format.ts'
 import { drawable, drawableLines, short, width } from '../model/untrusted.ts'
 import { awaitedBy, progressOf, sessionsOf, waitsOf } from '../sessions.ts'
+import { queueToStop } from '../store/selectors.ts'
 import type { Outcome, OwnPause, State, Work, WorkItem } from '../store/state.ts'
 import { nameOf } from './activity.ts'
 import type { Tone } from './panel.ts'
@@ -103,12 +104,15 @@ function leftText({ server, items }: Work, { leftIndexes }: State): string {
 /** Of a deed with one target: how long and how far, and what Esc would do. */
 function runningText(work: Work, { begunAt, say }: WorkItem, state: State): string {
   if (work.queue && begunAt === null) {
-    return work.stopping === 'no' ? 'waits until the one before it on this server has ended; Esc takes it back' : 'will not begin'
+    if (work.stopping !== 'no') return 'will not begin'
+    return `waits until the one before it on this server has ended${isNext(work, state) ? '; Esc takes it back' : ''}`
   }
   const far = farText(work, state) || say
-  const keys = work.queue ? `; ${work.stopping === 'now' ? 'is being cancelled' : 'Esc cancels it'}` : ''
-  return `under way for ${ageMs(state.now - (begunAt ?? work.at))}${far && `: ${far}`}${keys}`
+  const key = work.stopping === 'now' ? '; is being cancelled' : isNext(work, state) ? '; Esc cancels it' : ''
+  return `under way for ${ageMs(state.now - (begunAt ?? work.at))}${far && `: ${far}`}${work.queue ? key : ''}`
 }
+
+const isNext = (work: Work, { works }: State) => queueToStop(works)?.id === work.id
 
 function countsText(items: readonly WorkItem[]): string {
   const counts = order.flatMap(outcome => {
@@ -137,7 +141,7 @@ function queueText(work: Work, state: State): string {
     'after this': 'stops after it; Esc again cancels it',
     now: 'is being cancelled',
   }
-  return `${told}${doing}; ${keys[stopping]}`
+  return `${told}${doing}${stopping === 'no' && !isNext(work, state) ? '' : `; ${keys[stopping]}`}`
 }
 
 /** How far the one under way is, or whom it waits for, as its server tells; '' when there is nothing to tell. */

@@ -12,10 +12,13 @@ import { dial, hangUp, type Notice } from './socket.ts'
 export class ServerError extends Error {
   readonly kind: 'refused' | 'silent' | 'lost'
   readonly code: string | null
-  constructor(kind: ServerError['kind'], message: string, code: string | null) {
+  /** The server's DETAIL; null: none. */
+  readonly detail: string | null
+  constructor(kind: ServerError['kind'], message: string, code: string | null, detail: string | null = null) {
     super(message)
     this.kind = kind
     this.code = code
+    this.detail = detail
   }
 }
 
@@ -95,8 +98,8 @@ export async function openWire(target: Target, deadlineMs: number, onNotice: (no
         close()
         throw new ServerError('silent', `no answer within ${((deadline as number) / 1000).toFixed(1)} s`, null)
       }
-      const { code = null, message } = error as { code?: string; message: string }
-      if (isRefusal(error)) throw new ServerError('refused', message, code)
+      const { code = null, message, detail = null } = error as { code?: string; message: string; detail?: string }
+      if (isRefusal(error)) throw new ServerError('refused', message, code, detail)
       close()
       throw new ServerError('lost', lastWord?.message ?? message, lastWord?.code ?? code)
     }

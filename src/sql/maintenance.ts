@@ -30,6 +30,9 @@ export type RelationUsersRow = RowOf<typeof relationUsers>
  */
 export const relationNow = `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS qualified, CASE WHEN pg_catalog.current_setting('track_counts')::bool THEN pg_catalog.pg_stat_get_vacuum_count(c.oid) END AS vacuums, pg_catalog.pg_stat_get_dead_tuples(c.oid) AS dead, (SELECT count(*) FROM pg_catalog.pg_index x WHERE x.indrelid IN (c.oid, c.reltoastrelid)) AS indexes, pg_catalog.clock_timestamp()::text AS now FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::oid`
 
+/** $1 oid of a table: what it takes with indexes and TOAST. Waits for whoever holds it against everybody. */
+export const sizeNow = `SELECT pg_catalog.pg_total_relation_size($1::oid) AS bytes`
+
 /** $1 oid of a table, $2 quoted name: its index of that name, which a REINDEX CONCURRENTLY gives another oid. No row: there is none. */
 export const indexByName = `SELECT x.indexrelid FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE x.indrelid = $1::oid AND pg_catalog.format('%I.%I', n.nspname, c.relname) = $2`
 

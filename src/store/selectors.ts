@@ -2,7 +2,7 @@
 
 import { ageMs } from '../model/format.ts'
 import type { Query, RowOf } from '../sql/query.ts'
-import type { Link, Reading, Sample, ServerState, State } from './state.ts'
+import type { Link, Reading, Sample, ServerState, State, Work } from './state.ts'
 
 /** The picture to draw: the live one, or the held one with the clock of that moment. */
 export function picture(state: State): Pick<State, 'servers' | 'order' | 'now'> {
@@ -83,4 +83,15 @@ export function rowsOf<Q extends Query>(state: State, serverId: string, query: Q
 export function idsOf(state: State, kind: ServerState['kind']): readonly string[] {
   const { servers, order } = picture(state)
   return order.filter(id => servers[id]?.kind === kind)
+}
+
+/** The queue that Esc stops: the one begun last that has not been stopped yet; of stopped ones one that still has something under way. Null: none. */
+export function queueToStop(works: readonly Work[]): Work | null {
+  const open = works.filter(work => work.queue && work.endedAt === null)
+  const underWay = (work: Work) => work.items.some(item => item.begunAt !== null && !item.ended)
+  return (
+    open.findLast(({ stopping }) => stopping === 'no') ??
+    open.findLast(work => work.stopping === 'after this' && underWay(work)) ??
+    null
+  )
 }

@@ -91,7 +91,12 @@ function listLines(
   if (view.filter !== '')
     notes.push(
       fitLine(
-        [span(` filter: ${drawable(view.filter)}  (${items.length} of ${selected.rows.length}; Esc clears)`, 'accent')],
+        [
+          span(
+            ` filter: ${drawable(view.filter)}  (${items.length} of ${selected.rows.length}${view.tagged.length > 0 ? `; ${view.tagged.length} tagged` : ''}; Esc clears)`,
+            'accent',
+          ),
+        ],
         columns,
       ),
     )
