@@ -6,6 +6,7 @@ import { lockedNow, lockedTables } from '../model/locked.ts'
 import { lockedCount, type TableFacts, type TablePaneRow, tableRows, tablesLeftOut } from '../model/tables.ts'
 import { drawable, is, raw, type Untrusted, untrusted } from '../model/untrusted.ts'
 import { databaseSizes, databases } from '../sql/databases.ts'
+import { indexWidths } from '../sql/index-widths.ts'
 import { indexes, indexSizes, unlockedIndexSizes } from '../sql/indexes.ts'
 import { lockedRelations, rowWidths, tableSizes, tableSlices, tables, unlockedSizes } from '../sql/tables.ts'
 import { compressedParts, hypertables } from '../sql/timescale.ts'
@@ -283,6 +284,7 @@ const tablesList = list<TablePaneRow>({
     indexes,
     indexSizes,
     unlockedIndexSizes,
+    indexWidths,
     rowWidths,
     hypertables,
     compressedParts,
