@@ -2,6 +2,7 @@
 
 import type { AnyAction } from './action.ts'
 import { chunkActions } from './chunks.ts'
+import { exactBloatActions } from './exact-bloat.ts'
 import { poolActions } from './pools.ts'
 import { preparedActions } from './prepared.ts'
 import { replicationActions } from './replication.ts'
@@ -12,6 +13,7 @@ export const actions: readonly AnyAction[] = [
   ...preparedActions,
   ...replicationActions,
   ...chunkActions,
+  ...exactBloatActions,
   ...poolActions,
 ]
 

@@ -188,7 +188,7 @@ const sizeWords = (row: IndexPaneRow) =>
 
 function bloatWords(row: IndexPaneRow): string {
   if (row.bloatEstimateBytes === null) return `not to be estimated: ${row.bloatProblem}`
-  return `${bytes(row.bloatEstimateBytes)} (${percent(row.bloatEstimateRatio)} of its pages) beyond what it would take when built anew, by the statistics of its columns; pgstattuple would tell exactly`
+  return `${bytes(row.bloatEstimateBytes)} (${percent(row.bloatEstimateRatio)} of its pages) beyond what it would take when built anew, by the statistics of its columns; Exact bloat (F9) measures it`
 }
 
 function scanWords(row: IndexPaneRow): string {

@@ -233,7 +233,7 @@ function bloatWords(row: TablePaneRow): string {
       ? 'see each of those it stands for'
       : 'not to be estimated: below 16 pages or not analyzed some minutes ago, or this role may not SELECT all its columns'
   }
-  return `${bytes(row.bloatEstimateBytes)} (${percent(row.bloatEstimateRatio)} of its pages) beyond what its rows need at their average width; pgstattuple would tell exactly`
+  return `${bytes(row.bloatEstimateBytes)} (${percent(row.bloatEstimateRatio)} of its pages) beyond what its rows need at their average width; Exact bloat (F9) measures it`
 }
 
 function rowsWords(row: TablePaneRow): string {

@@ -17,6 +17,7 @@ import { showClients, showDatabases, showPools, showState } from '../../src/sql/
 import { progress } from '../../src/sql/progress.ts'
 import { senders, slots } from '../../src/sql/replication.ts'
 import { names, pulse } from '../../src/sql/server.ts'
+import { tables } from '../../src/sql/tables.ts'
 import { chunks, hypertables, jobs } from '../../src/sql/timescale.ts'
 import type { OwnPause, State, Subject } from '../../src/store/state.ts'
 import { createAppStore, type Store } from '../../src/store/store.ts'
@@ -184,6 +185,13 @@ const cases: readonly Case[] = [
   { action: 'runJob', when: job({ job_status: 'Running' }), says: 'it runs already' },
   { action: 'pauseJob', when: job({ scheduled: false }), says: 'it is paused already; R resumes it' },
   { action: 'resumeJob', when: job({ scheduled: true }), says: 'it is not paused' },
+  // Bloat.
+  { action: 'exactBloat', when: facts(primary, { pgstattupleSchema: null }), says: 'pgstattuple is not installed in this database; a superuser can do it: CREATE EXTENSION pgstattuple;' },
+  { action: 'exactBloat', when: also(server(primary, { role: 'standby' }), facts(primary, { pgstattupleSchema: null })), says: 'pgstattuple is not installed in this database; a superuser can do it on the primary: CREATE EXTENSION pgstattuple;' },
+  { action: 'exactBloat', when: facts(primary, { pgstattupleExecutes: false }), says: 'no EXECUTE on pgstattuple: GRANT pg_stat_scan_tables TO dba;' },
+  { action: 'exactBloat', when: facts(primary, { pgstattupleInReach: false }), says: 'no USAGE on the schema of pgstattuple: GRANT USAGE ON SCHEMA "public" TO dba;' },
+  { action: 'exactBloat', when: nothing, row: row => row.relname === 'visits', says: 'it stands for others: o opens it, then measure each of them' },
+  { action: 'exactBloat', when: rows(primary, tables, { relname: 'stock' }, { relkind: 'p' }), row: row => row.relname === 'stock', says: 'it has no pages of its own' },
   // PgBouncers.
   { action: toPools, given: config('admin_users', 'boss, pgvigil'), when: config('admin_users', 'boss,pgvigil2'), says: 'pgvigil may only look: add it to admin_users in pgbouncer.ini (admin_users = ..., pgvigil) and RELOAD' },
   { action: toPools, given: also(server(pooler, { user: 'pgbouncer', host: '/run/pgbouncer' }), config('admin_users', 'boss')), when: server(pooler, { host: '127.0.0.1' }), says: /^pgbouncer may only look:/ },
@@ -468,8 +476,8 @@ describe('the menu of F9', () => {
     ],
     clients: ['KILL_CLIENT'],
     poolServers: [],
-    tables: [],
-    indexes: [],
+    tables: ['Exact bloat'],
+    indexes: ['Exact bloat'],
     databases: [],
     tablespaces: [],
   }

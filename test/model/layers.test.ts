@@ -138,6 +138,7 @@ const roots: Readonly<Record<string, readonly string[]>> = {
     'src/actions/action.ts',
     'src/actions/chunks.ts',
     'src/actions/console.ts',
+    'src/actions/exact-bloat.ts',
     'src/actions/pauses.ts',
     'src/actions/perform.ts',
     'src/actions/pool-clients.ts',

@@ -123,6 +123,11 @@ export const doable: Readonly<Record<string, Doable>> = {
   runJob: { list: 'jobs', row: job },
   pauseJob: { list: 'jobs', row: job },
   resumeJob: { list: 'jobs', row: job, given: rows(primary, jobs, { job_id: 1000 }, { scheduled: false }) },
+  exactBloat: {
+    list: 'tables',
+    row: row => row.relname === 'orders',
+    given: facts(primary, { pgstattupleSchema: untrusted('public'), pgstattupleExecutes: true, pgstattupleInReach: true }),
+  },
   pause: { list: 'pools', row: pool('shop') },
   resume: { list: 'pools', row: pool('billing') },
   reload: { list: 'pools', row: pool('shop') },
