@@ -3,6 +3,7 @@
 import { type AnyAction, isWhyNot, type Question, type WhyNot, whyNot } from './actions/action.ts'
 import { whyNotAnything, whyNotNow } from './actions/guards.ts'
 import { actionById, actions } from './actions/index.ts'
+import { leftIndexes } from './actions/index-targets.ts'
 import { drawable } from './model/untrusted.ts'
 import type { AnyList, AnyRow } from './panels/panel.ts'
 import { arrangedRows, listOf, selectedRow, viewOf } from './panels/shown.ts'
@@ -45,17 +46,19 @@ export function judge(action: AnyAction, subject: Subject, state: State): Judged
   const forbidden = whyNotAnything(state)
   if (forbidden) return forbidden
   if (subject.rows.length === 0) return whyNot('the tagged rows are no longer on the list; U takes the tags away')
-  const several = subject.rows.length > 1
-  if (several && action.takes === 'one')
+  if (subject.rows.length > 1 && action.takes === 'one')
     return whyNot(`it is done to one row at a time, and ${subject.rows.length} are tagged; U takes the tags away`)
+  const rows = rowsMeant(action, subject, state)
+  const several = rows.length > 1
   const targets: Frozen[] = []
   const leftOut: { label: string; why: string }[] = []
   if (subject.missing > 0) leftOut.push({ label: `${subject.missing} tagged`, why: 'no longer on the list' })
   let first: WhyNot | null = null
-  for (const row of subject.rows) {
+  for (const row of rows) {
     const target = action.freeze(row, state)
     const stands = isWhyNot(target) ? target : whyNotNow(action, target, state)
-    const grave = !isWhyNot(target) && !stands && several && action.words(target, state) !== null
+    const alone = several && !action.wordsForSeveral
+    const grave = !isWhyNot(target) && !stands && alone && action.words(target, state) !== null
     if (!isWhyNot(target) && !stands && !grave) targets.push(target)
     else {
       const why = stands ?? whyNot('it must be confirmed by itself')
@@ -65,8 +68,17 @@ export function judge(action: AnyAction, subject: Subject, state: State): Judged
   }
   if (targets.length > 0) return { targets, leftOut }
   return several
-    ? whyNot(`to none of the ${subject.rows.length} tagged rows: ${first?.why}`)
+    ? whyNot(`to none of the ${rows.length} ${subject.rows.length > 1 ? 'tagged rows' : 'it stands for'}: ${first?.why}`)
     : (first ?? whyNot('there is no row'))
+}
+
+/** A row that stands for others gives these, where it has any; one that is tagged besides is meant once. */
+function rowsMeant(action: AnyAction, { rows }: Subject, state: State): readonly AnyRow[] {
+  const meant = (row: AnyRow) => {
+    const instead = action.expand?.(row, state) ?? []
+    return instead.length > 0 ? instead : [row]
+  }
+  return [...new Set(rows.flatMap(meant))]
 }
 
 const labelOf = (row: AnyRow) => (typeof row.pid === 'number' ? `pid ${row.pid}` : 'a row')
@@ -154,6 +166,21 @@ export function awaitedSubject(state: State): Subject | null {
     : null
 }
 
+/** Opens the question for the invalid indexes that deeds of ours have left behind. */
+export function askToDropLeft(acting: Acting): void {
+  const rows = leftIndexes(acting.store.getState())
+  if (rows.length > 0) ask(acting, actionById('dropIndex') as AnyAction, leftSubject(rows))
+}
+
+const leftSubject = (rows: ReturnType<typeof leftIndexes>): Subject => ({ list: 'indexes', rows, missing: 0 })
+
+export function ableToDropLeft(state: State): true | string {
+  const rows = leftIndexes(state)
+  if (rows.length === 0) return whyNotAnything(state)?.why ?? 'no REINDEX of pgvigil has left an invalid index behind'
+  const judged = judge(actionById('dropIndex') as AnyAction, leftSubject(rows), state)
+  return 'why' in judged ? judged.why : true
+}
+
 export const ableToTerminateAwaited = (state: State): true | string =>
   whyNotAnything(state)?.why ??
   (awaitedSubject(state) !== null || "no PAUSE of pgvigil's waits for a session of a watched server")
@@ -187,18 +214,22 @@ export function asked(state: State): Asked | null {
     action,
     question: action.ask(targets, live),
     sql: targets.flatMap(action.sql),
-    words: wordsOf(action, confirm, live),
+    words: wordsOf(action, targets, live),
     gone: targets.filter(target => action.gone(target, live, at)).length,
   }
 }
 
-const wordsOf = (action: AnyAction, { targets }: Confirm, live: State) => action.words(targets[0] as Frozen, live)
+/** What must be typed for these targets; null: `y` is enough. */
+export function wordsOf(action: AnyAction, targets: readonly Frozen[], live: State): readonly string[] | null {
+  const words = action.words(targets[0] as Frozen, live)
+  return words !== null && targets.length > 1 && action.wordsForSeveral ? action.wordsForSeveral(targets) : words
+}
 
 /** The question that is open is answered by typing a name. */
 export function takesName(state: State): boolean {
   const { dialog } = state.view
   const action = dialog?.kind === 'confirm' ? actionById(dialog.action) : undefined
-  return dialog?.kind === 'confirm' && action !== undefined && wordsOf(action, dialog, state) !== null
+  return dialog?.kind === 'confirm' && action !== undefined && wordsOf(action, dialog.targets, state) !== null
 }
 
 const note = (store: Store, text: string) => update.changeConfirm(store, { note: text })

@@ -83,7 +83,11 @@ async function run(target: BloatTarget, hands: Hands): Promise<Report> {
     const [row] = (await session.run(text, values, null)).rows
     if (!row) return { outcome: 'already gone', say: 'already gone: another relation has its name; nothing was read' }
     const took = duration((hands.now() - begun) / 1000)
-    return { outcome: 'done', say: `${target.what === 'index' ? indexSentence(row) : tableSentence(row)} (read in ${took})` }
+    return {
+      outcome: 'done',
+      say: `${target.what === 'index' ? indexSentence(row) : tableSentence(row)} (read in ${took})`,
+      remark: true,
+    }
   } catch (error) {
     if (!(error instanceof ServerError)) throw error
     const words = drawable(error.message)

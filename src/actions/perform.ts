@@ -6,7 +6,7 @@ import type { Target } from '../config/conninfo.ts'
 import { drawable } from '../model/untrusted.ts'
 import { type DeedSession, DialError, dialMs, openDeed, quickMs, ServerError, unsent, type WireRow } from '../server/deed.ts'
 import { cancelOwn, instance } from '../sql/deeds.ts'
-import type { Confirm, Frozen, Work } from '../store/state.ts'
+import type { Confirm, Frozen, State, Work } from '../store/state.ts'
 import type { Store } from '../store/store.ts'
 import * as update from '../store/updates.ts'
 import type { AnyAction, Hands, PoolTarget, Report } from './action.ts'
@@ -35,7 +35,7 @@ export type Actor = {
   unfinished(): boolean
   /**
    * The end of pgvigil: pauses of ours are resumed (or left, `leave`), what a queue is doing is cancelled, all within the time. Resolves to a
-   * sentence for each pause, drawable.
+   * sentence for each pause and for each invalid index left behind, drawable.
    */
   letGo(leave: boolean, withinMs: number): Promise<readonly string[]>
 }
@@ -62,6 +62,8 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       items,
       queue: action.takes === 'queue' && targets.length > 0,
       stopping: 'no',
+      pid: null,
+      watches: action.watchesMeanwhile?.(first) ?? [],
       at: Date.now(),
       endedAt: null,
     }
@@ -78,14 +80,18 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
   ): Promise<void> {
     const hands = handsFor(work, targets[0] as Frozen, seconds)
     const doItem = async (target: Frozen, index: number) => {
-      const tell = (report: Report, ended: boolean) =>
-        update.changeWorkItem(store, work.id, index, { outcome: report.outcome, say: report.say, ended })
+      const tell = (report: Report, ended: boolean) => update.changeWorkItem(store, work.id, index, { ...report, ended })
       if (workOf(work.id)?.stopping !== 'no') {
         tell({ outcome: 'skipped', say: 'stopped before it began' }, true)
         return
       }
       update.changeWorkItem(store, work.id, index, { begunAt: Date.now() })
-      tell(await doOne(action, target, { ...hands, tell: report => tell(report, false) }, work.id, why), true)
+      const mine: OwnHands = {
+        ...hands,
+        tell: report => tell(report, false),
+        leaves: left => update.changeWorkItem(store, work.id, index, { left }),
+      }
+      tell(await doOne(action, target, mine, work.id, why), true)
     }
     try {
       if (work.queue) {
@@ -164,6 +170,7 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       open: (options = {}) => {
         opening ??= openHere(target, options).then(session => {
           entry.session = session
+          update.changeWork(store, work.id, { pid: session.pid })
           if (workOf(work.id)?.stopping !== 'now') return session
           throw new ServerError('refused', 'nothing was done: stopped before it began', null)
         })
@@ -175,6 +182,7 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
         entry.session = null
         if (!session) return
         session.close()
+        update.changeWork(store, work.id, { pid: null })
         if (session.pid !== null) update.setOwnPid(store, server, session.pid, false)
       },
       lend: (text: string, values: readonly (string | number)[]) => lend(server, text, values),
@@ -182,6 +190,9 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       resumed: pauses.over,
       killed: pauses.killed,
       tell: () => {},
+      stopping: () => workOf(work.id)?.stopping === 'now',
+      leaves: () => {},
+      dropped: (indexrelid: bigint) => update.forgetLeftIndex(store, server, indexrelid),
       state: store.getState,
       seconds,
       now: Date.now,
@@ -241,7 +252,7 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       await cancel(work.id, withinMs)
       while (workOf(work.id)?.endedAt === null) await new Promise(resolve => setTimeout(resolve, 20))
     }
-    const [told] = await Promise.all([
+    const [paused] = await Promise.all([
       Promise.all(store.getState().pauses.map(pause => endPause(pause, leave, withinMs))),
       ...(leave ? [] : queues.map(work => within(stop(work), withinMs))),
     ])
@@ -254,7 +265,7 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       )
     }
     openDeeds.clear()
-    return told
+    return [...paused, ...leftIndexes(store.getState())]
   }
 
   async function endPause(
@@ -295,6 +306,18 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
     },
     letGo,
   }
+}
+
+/** A sentence for each invalid index that a deed of ours has left behind. Drawable. */
+function leftIndexes({ works }: State): readonly string[] {
+  return works.flatMap(({ server, items }) =>
+    items
+      .flatMap(({ left = [] }) => left)
+      .map(({ qualified }) => {
+        const name = drawable(qualified)
+        return `pgvigil: ${drawable(server)}: invalid index ${name} is left behind: DROP INDEX CONCURRENTLY ${name};`
+      }),
+  )
 }
 
 /** Null when it takes longer. Never rejects. */

@@ -37,7 +37,11 @@ export type IndexPaneRow = {
   readonly parentIndexrelid: bigint | null
   /** How many indexes of partitions or chunks it stands for; then its figures are sums over them and itself. */
   readonly children: number
+  /** Our role has the privileges of its table's owner. */
   readonly owned: boolean
+  /** Our role may REINDEX it. */
+  readonly maintains: boolean
+  readonly owner: Untrusted | null
   /** btree, gin... */
   readonly amname: Untrusted
   /** Its columns, quoted; an expression goes by the name PostgreSQL gave it. `keyColumns` without those only INCLUDEd. */
@@ -117,6 +121,8 @@ export function indexRows(facts: IndexFacts): IndexPaneRow[] {
       parentIndexrelid,
       children: leaves.filter(leaf => leaf !== row).length,
       owned: row.owned,
+      maintains: row.maintains,
+      owner: row.owner,
       amname: row.amname,
       columns: row.columns,
       keyColumns: row.key_columns,
@@ -145,10 +151,11 @@ export function indexRows(facts: IndexFacts): IndexPaneRow[] {
 }
 
 /** Left behind by a CONCURRENTLY that failed. */
-export const isInvalid = (row: IndexPaneRow) => !row.indisvalid && !row.building
+export const isInvalid = (row: Pick<IndexPaneRow, 'indisvalid' | 'building'>) => !row.indisvalid && !row.building
 
 /** What a REINDEX CONCURRENTLY that failed has left: the index it was to replace, or be replaced by, stands beside it. */
-export const isLeftover = (row: IndexPaneRow) => isInvalid(row) && /_cc(new|old)\d*$/.test(raw(row.indexrelname))
+export const isLeftover = (row: Pick<IndexPaneRow, 'indisvalid' | 'building' | 'indexrelname'>) =>
+  isInvalid(row) && /_cc(new|old)\d*$/.test(raw(row.indexrelname))
 
 /** Whether it only makes reading faster: others keep promises. */
 const droppable = (row: IndexRow) => !row.indisunique && !row.indisexclusion && !row.indisreplident && row.conname === null

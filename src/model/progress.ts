@@ -135,10 +135,10 @@ function progressRow(row: ProgressSample, sessions: ReadonlyMap<number, Progress
   const mark = around.marks[id]
   const step = seenStep(row, mark)
   const sized = is(row.kind, 'VACUUM') && row.relid !== null ? around.indexes.find(({ relid }) => relid === row.relid) : undefined
-  const indexBlocks = sized ? Number(sized.index_bytes) / row.block_size : null
+  const indexes = sized ? sized.index_blocks : null
   const blockedBy = (row.blocked_by ?? []).filter(pid => pid !== row.pid)
   const waits = blockedBy.length > 0 || is(row.wait_event_type, 'Lock')
-  const left = waits ? null : timeLeft(row, mark, indexBlocks)
+  const left = waits ? null : timeLeft(row, mark, indexes)
   const rate = step.done === null || step.unit === 'lockers' ? null : ratePerSecond(mark)
   const percent = percentOf(step)
   const restricted = row.phase === null && row.relid === null && row.backend_type === null
@@ -173,7 +173,7 @@ function progressRow(row: ProgressSample, sessions: ReadonlyMap<number, Progress
     unit: step.unit,
     block_size: row.block_size,
     percent,
-    commandPercent: step.isAll ? percent : is(row.kind, 'VACUUM') ? vacuumPercent(row, indexBlocks) : null,
+    commandPercent: step.isAll ? percent : is(row.kind, 'VACUUM') ? vacuumPercent(row, indexes) : null,
     ratePerSecond: rate,
     rateBytesPerSecond:
       rate === null ? null : step.unit === 'blocks' ? rate * row.block_size : step.unit === 'bytes' ? rate : null,

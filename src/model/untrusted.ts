@@ -49,9 +49,13 @@ function standIn(character: string): string {
   return code === 0x7f ? '\u2421' : '·'
 }
 
+// Half of a character that takes two code units. Gone first: what stands between two halves may be dropped, and they would be one.
+const loneSurrogate = /\p{Cs}/gu
+
 // Expects blanks already made spaces.
 function withStandIns(text: string): string {
   return text
+    .replace(loneSurrogate, '·')
     .replace(emoji, '□')
     .replace(marks, (_, before?: string) => (before === undefined ? '' : `${before}·`))
     .replace(unprintable, standIn)

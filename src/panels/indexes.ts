@@ -1,40 +1,24 @@
 // Indexes: how large, how much used; which are invalid, unused or said twice.
 
 import { absent, bytes, compact, count, duration, percent } from '../model/format.ts'
-import { type IndexFacts, type IndexPaneRow, indexesLeftOut, indexRows, isInvalid, isLeftover } from '../model/indexes.ts'
-import { lockedNow } from '../model/locked.ts'
+import { type IndexPaneRow, indexesLeftOut, isInvalid, isLeftover } from '../model/indexes.ts'
 import { drawable, is, raw, type Untrusted } from '../model/untrusted.ts'
+import { indexesOf, indexFacts } from '../relations.ts'
 import { indexWidths } from '../sql/index-widths.ts'
 import { indexes, indexSizes, unlockedIndexSizes } from '../sql/indexes.ts'
 import { lockedRelations, tableSlices } from '../sql/tables.ts'
-import { picture, read } from '../store/selectors.ts'
-import type { Reading, State } from '../store/state.ts'
+import { read } from '../store/selectors.ts'
+import type { State } from '../store/state.ts'
 import { type Column, type DetailLine, list, type Selected, type Tone } from './panel.ts'
 import { ageNotice, focusOf, noServer, notice, withoutRows } from './sessions.ts'
-
-const told = <Row>(reading: Reading<Row>) => (reading.kind === 'fresh' || reading.kind === 'stale' ? reading.sample : null)
-
-function factsOf(state: State, id: string): IndexFacts {
-  const locks = read(state, id, lockedRelations)
-  return {
-    server: id,
-    now: picture(state).now,
-    indexes: told(read(state, id, indexes)),
-    sizes: told(read(state, id, indexSizes)),
-    unlockedSizes: told(read(state, id, unlockedIndexSizes)),
-    widths: told(read(state, id, indexWidths)),
-    locked: locks.kind === 'fresh' ? lockedNow(locks.sample.rows, picture(state).servers[id]?.facts?.databaseOid ?? null) : null,
-  }
-}
 
 function select(state: State): Selected<IndexPaneRow> {
   const server = focusOf(state)
   if (!server) return { rows: [], unavailable: noServer }
   const reading = read(state, server.id, indexes)
   if (reading.kind !== 'fresh' && reading.kind !== 'stale') return withoutRows(reading)!
-  const facts = factsOf(state, server.id)
-  const rows = indexRows(facts)
-  const more = indexesLeftOut(facts)
+  const rows = indexesOf(state, server.id)
+  const more = indexesLeftOut(indexFacts(state, server.id))
   const invalid = rows.filter(isInvalid).length
   const unused = rows.filter(row => row.unused).length
   const since = rows[0] ? statsWords(rows[0]) : ''
@@ -199,7 +183,7 @@ function scanWords(row: IndexPaneRow): string {
 
 /** The indexes of a table, a line each, for its detail. Drawable. */
 export function indexWords(state: State, server: string, relid: bigint): readonly string[] {
-  const rows = indexRows(factsOf(state, server)).filter(row => row.indrelid === relid)
+  const rows = indexesOf(state, server).filter(row => row.indrelid === relid)
   if (rows.length === 0) return [read(state, server, indexes).kind === 'waiting' ? 'not read yet' : 'none listed']
   return rows
     .toSorted((a, b) => (raw(a.indexrelname) < raw(b.indexrelname) ? -1 : 1))

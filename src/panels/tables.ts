@@ -2,56 +2,28 @@
 // row until they are opened.
 
 import { absent, bytes, compact, count, duration, percent, rate } from '../model/format.ts'
-import { lockedNow, lockedTables } from '../model/locked.ts'
-import { lockedCount, type TableFacts, type TablePaneRow, tableRows, tablesLeftOut } from '../model/tables.ts'
+import { lockedCount, type TablePaneRow, tablesLeftOut } from '../model/tables.ts'
 import { drawable, is, raw, type Untrusted, untrusted } from '../model/untrusted.ts'
+import { tableFacts, tablesOf } from '../relations.ts'
 import { databaseSizes, databases } from '../sql/databases.ts'
 import { indexWidths } from '../sql/index-widths.ts'
 import { indexes, indexSizes, unlockedIndexSizes } from '../sql/indexes.ts'
 import { lockedRelations, rowWidths, tableSizes, tableSlices, tables, unlockedSizes } from '../sql/tables.ts'
 import { compressedParts, hypertables } from '../sql/timescale.ts'
-import { picture, read, rowsOf } from '../store/selectors.ts'
-import type { Reading, ServerState, State } from '../store/state.ts'
+import { read, rowsOf } from '../store/selectors.ts'
+import type { ServerState, State } from '../store/state.ts'
 import { databasesList, tablespacesList } from './databases.ts'
 import { indexesList, indexWords } from './indexes.ts'
 import { type Column, type DetailLine, list, type Panel, type Selected, type Tone } from './panel.ts'
 import { ageNotice, focusOf, noServer, notice, withoutRows } from './sessions.ts'
-
-const told = <Row>(reading: Reading<Row>) => (reading.kind === 'fresh' || reading.kind === 'stale' ? reading.sample : null)
-
-function factsOf(state: State, id: string): TableFacts {
-  const reading = read(state, id, tables)
-  return {
-    server: id,
-    now: picture(state).now,
-    tables: told(reading),
-    before: reading.kind === 'fresh' || reading.kind === 'stale' ? reading.previous : null,
-    sizes: {
-      round: told(read(state, id, tableSizes)),
-      since: told(read(state, id, unlockedSizes)),
-      locked: lockedTablesOf(state, id),
-    },
-    widths: told(read(state, id, rowWidths)),
-    hypertables: told(read(state, id, hypertables)),
-    compressed: told(read(state, id, compressedParts)),
-  }
-}
-
-/** Null: not known at this moment. */
-function lockedTablesOf(state: State, id: string): ReadonlySet<bigint> | null {
-  const locks = read(state, id, lockedRelations)
-  if (locks.kind !== 'fresh') return null
-  const relations = lockedNow(locks.sample.rows, picture(state).servers[id]?.facts?.databaseOid ?? null)
-  return lockedTables(relations, rowsOf(state, id, tableSizes), rowsOf(state, id, indexSizes))
-}
 
 function select(state: State): Selected<TablePaneRow> {
   const server = focusOf(state)
   if (!server) return { rows: [], unavailable: noServer }
   const reading = read(state, server.id, tables)
   if (reading.kind !== 'fresh' && reading.kind !== 'stale') return withoutRows(reading)!
-  const facts = factsOf(state, server.id)
-  const rows = tableRows(facts)
+  const facts = tableFacts(state, server.id)
+  const rows = tablesOf(state, server.id)
   const [more, locked] = [tablesLeftOut(facts), lockedCount(rows)]
   const unread = facts.sizes.round?.skipped[0]
   return {

@@ -69,9 +69,10 @@ function paramOf(param: Param, state: State, serverId: string): string | number 
   }
 }
 
-/** What an open question, or a pause of ours, needs to know of a server, whatever is shown. */
-function watched({ view, pauses }: State, serverId: string): readonly Query[] {
+/** What an open question, a pause or another deed of ours needs to know of a server, whatever is shown. */
+function watched({ view, pauses, works }: State, serverId: string): readonly Query[] {
   const watches = [
+    ...works.filter(({ endedAt }) => endedAt === null).flatMap(work => work.watches),
     ...(view.dialog?.kind === 'confirm' ? view.dialog.watches : []),
     ...pauses.filter(({ phase }) => phase === 'pending').flatMap(pause => pause.watches),
   ]

@@ -2,9 +2,11 @@
 
 import { ageMs, duration } from '../model/format.ts'
 import { drawable, drawableLines, short, width } from '../model/untrusted.ts'
-import { awaitedBy } from '../sessions.ts'
+import { awaitedBy, progressOf, sessionsOf, waitsOf } from '../sessions.ts'
 import type { Outcome, OwnPause, State, Work, WorkItem } from '../store/state.ts'
+import { nameOf } from './activity.ts'
 import type { Tone } from './panel.ts'
+import { progressWords } from './progress.ts'
 
 export type WorkLine = { readonly text: string; readonly tone: Tone | undefined }
 
@@ -17,7 +19,7 @@ export function workLines(state: State): readonly WorkLine[] {
   const told: readonly WorkLine[] = [
     ...state.pauses.map(pause => pauseLine(pause, state)),
     // A pause that is watched over has its own line.
-    ...state.works.filter(work => !(work.endedAt === null && isPause(work, state))).map(work => workLine(work, state.now)),
+    ...state.works.filter(work => !(work.endedAt === null && isPause(work, state))).map(work => workLine(work, state)),
     ...longMessage(state),
   ]
   const lines = told.flatMap(({ text, tone }) =>
@@ -74,21 +76,37 @@ const tones: Readonly<Record<Outcome, Tone>> = {
 /** The worst first. */
 const order: readonly Outcome[] = ['failed', 'refused', 'still there', 'skipped', 'already gone', 'signal sent', 'gone', 'done']
 
-function workLine(work: Work, now: number): WorkLine {
+function workLine(work: Work, state: State): WorkLine {
   const [only] = work.items
   const head = `${work.label} on ${drawable(work.server)}`
-  if (work.items.length === 1 && only && !work.queue) {
-    const running = only.outcome === null ? `under way for ${ageMs(now - work.at)}` : only.say
+  if (work.items.length === 1 && only) {
+    const running = only.ended || (only.outcome !== null && !work.queue) ? only.say : runningText(work, only, state)
     const place = only.label === drawable(work.server) ? '' : ` on ${drawable(work.server)}`
     return {
-      text: `${work.label} ${only.label}${place}: ${running}`,
+      text: `${work.label} ${only.label}${place}: ${running}${leftText(work)}`,
       tone: only.outcome === null ? undefined : tones[only.outcome],
     }
   }
   return {
-    text: `${head}: ${work.queue ? queueText(work, now) : countsText(work.items)}${troubles(work.items)}`,
+    text: `${head}: ${work.queue ? queueText(work, state) : countsText(work.items)}${troubles(work.items)}${leftText(work)}`,
     tone: worstTone(work.items),
   }
+}
+
+/** What it has left behind, and is there still, can be dropped. */
+function leftText({ items }: Work): string {
+  const left = items.flatMap(item => item.left ?? [])
+  return left.length === 0 ? '' : `; X drops ${left.length === 1 ? 'it' : 'them'}`
+}
+
+/** Of a deed with one target: how long and how far, and what Esc would do. */
+function runningText(work: Work, { begunAt, say }: WorkItem, state: State): string {
+  if (work.queue && begunAt === null) {
+    return work.stopping === 'no' ? 'waits until the one before it on this server has ended; Esc takes it back' : 'will not begin'
+  }
+  const far = farText(work, state) || say
+  const keys = work.queue ? `; ${work.stopping === 'now' ? 'is being cancelled' : 'Esc cancels it'}` : ''
+  return `under way for ${ageMs(state.now - (begunAt ?? work.at))}${far && `: ${far}`}${keys}`
 }
 
 function countsText(items: readonly WorkItem[]): string {
@@ -100,8 +118,9 @@ function countsText(items: readonly WorkItem[]): string {
   return `${items.length} in all: ${[...counts.toReversed(), ...(waiting > 0 ? [`${waiting} under way`] : [])].join(', ')}`
 }
 
-function queueText(work: Work, now: number): string {
+function queueText(work: Work, state: State): string {
   const { items, stopping, endedAt } = work
+  const { now } = state
   const ended = items.filter(item => item.ended)
   const current = items.find(item => item.begunAt !== null && !item.ended)
   const counts = order.toReversed().flatMap(outcome => {
@@ -110,7 +129,8 @@ function queueText(work: Work, now: number): string {
   })
   const told = `${counts.join(', ') || '0 done'} of ${items.length}`
   if (endedAt !== null) return told
-  const doing = current ? `; now ${current.label} for ${ageMs(now - (current.begunAt ?? now))}` : ''
+  const far = farText(work, state)
+  const doing = current ? `; now ${current.label} for ${ageMs(now - (current.begunAt ?? now))}${far && `: ${far}`}` : ''
   const keys = {
     no: items.length - ended.length > 1 ? 'Esc stops' : 'Esc cancels it',
     'after this': 'stops after it; Esc again cancels it',
@@ -119,9 +139,28 @@ function queueText(work: Work, now: number): string {
   return `${told}${doing}; ${keys[stopping]}`
 }
 
-/** What did not go as wished, with the reason; the same reason once. */
+/** How far the one under way is, or whom it waits for, as its server tells; '' when there is nothing to tell. */
+function farText({ pid, server }: Work, state: State): string {
+  if (pid === null) return ''
+  const command = progressOf(state, server).find(row => row.pid === pid)
+  if (command) return progressWords(command)
+  const waits = waitsOf(state, server).find(row => row.pid === pid)?.blockedBy ?? []
+  const sessions = new Map(sessionsOf(state, server).map(session => [session.pid, session]))
+  const told = waits.slice(0, 3).map(blocker => {
+    const session = sessions.get(blocker)
+    const open = session?.xactAgeSeconds ?? null
+    const whose = session ? [nameOf(session.usename, session.usesysid), drawable(session.application_name)].filter(Boolean) : []
+    const who = blocker === 0 ? 'a prepared transaction' : [`pid ${blocker}`, whose.join('/')].filter(Boolean).join(' ')
+    return `${who}${open === null ? '' : ` open for ${duration(open)}`}`
+  })
+  return told.length > 0 ? `waits for ${told.join(', ')}` : ''
+}
+
+/** What did not go as wished, or is worth telling; the same once. */
 function troubles(items: readonly WorkItem[]): string {
-  const bad = items.filter(({ outcome, ended }) => ended && outcome !== null && !['done', 'gone'].includes(outcome))
+  const bad = items.filter(
+    ({ outcome, ended, remark }) => ended && outcome !== null && (remark || !['done', 'gone'].includes(outcome)),
+  )
   const bySay = Map.groupBy(bad, item => item.say)
   const told = [...bySay].map(([say, those]) => `${those[0]!.label}${those.length > 1 ? ` (+${those.length - 1})` : ''}: ${say}`)
   return told.length > 0 ? `; ${told.slice(0, 3).join('; ')}` : ''

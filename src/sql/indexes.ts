@@ -10,7 +10,7 @@ export const indexLimit = 4000
 /** Expressions and predicates say where they stood in their statement: two that differ in that alone are the same. */
 const normal = (tree: string) => `regexp_replace(${tree}::text, ':(stmt_)?(location|len) -?\\d+', '', 'g')`
 
-const indexesText = (lastScan: string) => `
+const indexesText = (lastScan: string, maintains: string) => `
 WITH builders AS MATERIALIZED (
   SELECT p.pid, p.index_relid FROM pg_stat_progress_create_index p WHERE p.datname = current_database()
 ), built AS MATERIALIZED (
@@ -37,7 +37,7 @@ SELECT x.indexrelid::int8 AS indexrelid, x.indrelid::int8 AS indrelid, x.nspname
        format('%I.%I', x.nspname, x.indexrelname) AS qualified, format('%I.%I', x.nspname, x.relname) AS table_qualified,
        x.relkind, (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = x.indexrelid)::int8 AS parent_indexrelid,
        (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = x.indrelid AND i.inhseqno = 1)::int8 AS parent_indrelid,
-       pg_has_role(x.relowner, 'USAGE') AS owned, m.amname, x.relpages::int8 AS relpages, x.reltuples,
+       pg_has_role(x.relowner, 'USAGE') AS owned, ${maintains} AS maintains, pg_get_userbyid(x.relowner) AS owner, m.amname, x.relpages::int8 AS relpages, x.reltuples,
        CASE WHEN NOT pg_is_in_recovery() THEN pg_stat_get_live_tuples(x.indrelid) END AS n_live_tup, current_setting('block_size')::int AS block_size,
        pg_stat_get_numscans(x.indexrelid) AS idx_scan, pg_stat_get_tuples_returned(x.indexrelid) AS idx_tup_read,
        ${lastScan} AS last_idx_scan, extract(epoch FROM clock_timestamp() - ${lastScan})::float8 AS last_idx_scan_age_seconds,
@@ -61,9 +61,11 @@ SELECT x.indexrelid::int8 AS indexrelid, x.indrelid::int8 AS indrelid, x.nspname
                         FROM pg_attribute WHERE attrelid = x.indexrelid AND attnum > 0) a,
        (SELECT pg_stat_get_db_stat_reset_time(d.oid) AS stats_reset FROM pg_database d WHERE d.datname = current_database()) s`
 
+const owner = `pg_has_role(x.relowner, 'USAGE')`
+
 /**
  * A row for each index. `relkind` I: of a partitioned table, without storage of its own. An expression goes by the name that PostgreSQL gave its
- * column (`lower`). `parent_indrelid`: the table that its table inherits from. `indkey` and the like as text, `expressions` and `predicate` as digests: for comparing. `building`: it is not valid yet because
+ * column (`lower`). `maintains`: our role may REINDEX it. `parent_indrelid`: the table that its table inherits from. `indkey` and the like as text, `expressions` and `predicate` as digests: for comparing. `building`: it is not valid yet because
  * somebody builds it. `n_live_tup`: of its table, NULL on a standby. `last_idx_scan` from PostgreSQL 16 on. `stats_reset`: since when scans are counted, NULL for since ever.
  */
 export const indexes = query({
@@ -82,6 +84,8 @@ export const indexes = query({
     parent_indexrelid: 'big',
     parent_indrelid: 'big',
     owned: 'bool!',
+    maintains: 'bool!',
+    owner: 'text',
     amname: 'text!',
     relpages: 'big!',
     reltuples: 'num',
@@ -113,8 +117,12 @@ export const indexes = query({
     indexes_in_all: 'int!',
   },
   variants: [
-    { from: 160000, text: indexesText('pg_stat_get_lastscan(x.indexrelid)') },
-    { from: 130000, text: indexesText('NULL::timestamptz') },
+    {
+      from: 170000,
+      text: indexesText('pg_stat_get_lastscan(x.indexrelid)', `${owner} OR has_table_privilege(x.indrelid, 'MAINTAIN')`),
+    },
+    { from: 160000, text: indexesText('pg_stat_get_lastscan(x.indexrelid)', owner) },
+    { from: 130000, text: indexesText('NULL::timestamptz', owner) },
   ],
 })
 export type IndexRow = RowOf<typeof indexes>

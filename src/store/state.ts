@@ -169,6 +169,16 @@ export type Dialog =
 /** How a deed ended, in the words that screen and audit trail use. */
 export type Outcome = 'signal sent' | 'gone' | 'still there' | 'already gone' | 'skipped' | 'refused' | 'failed' | 'done'
 
+/** An invalid index that a deed of ours left behind. `qualified`: its quoted name. */
+export type LeftIndex = {
+  readonly indexrelid: bigint
+  readonly indrelid: bigint
+  readonly qualified: Untrusted
+  readonly indexrelname: Untrusted
+  readonly table_qualified: Untrusted
+  readonly indisready: boolean
+}
+
 /** One target of a deed. `outcome` null: not begun, or under way without a word yet; `ended`: nothing more will come. Texts are drawable. */
 export type WorkItem = {
   readonly label: string
@@ -176,6 +186,10 @@ export type WorkItem = {
   readonly say: string
   readonly begunAt: number | null
   readonly ended: boolean
+  /** Done, and with something to be told of it. */
+  readonly remark?: boolean
+  /** Invalid indexes that it left behind and that are there still, as far as we know. */
+  readonly left?: readonly LeftIndex[]
 }
 
 /** A deed that was confirmed: under way, or ended and still told of. Times in epoch ms. */
@@ -188,6 +202,10 @@ export type Work = {
   /** One after the other, and Esc stops it. */
   readonly queue: boolean
   readonly stopping: 'no' | 'after this' | 'now'
+  /** Of its own backend while it has one that can be told. */
+  readonly pid: number | null
+  /** What is asked of servers while it is under way. */
+  readonly watches: readonly Watch[]
   readonly at: number
   readonly endedAt: number | null
 }

@@ -235,6 +235,16 @@ export function changeWorkItem(store: Store, id: number, index: number, change: 
   }))
 }
 
+/** An index that a deed had left behind is gone. */
+export function forgetLeftIndex(store: Store, server: string, indexrelid: bigint): void {
+  const without = (item: WorkItem): WorkItem =>
+    item.left ? { ...item, left: item.left.filter(index => index.indexrelid !== indexrelid) } : item
+  store.setState(state => ({
+    ...state,
+    works: state.works.map(work => (work.server === server ? { ...work, items: work.items.map(without) } : work)),
+  }))
+}
+
 /** Deeds that have ended are no longer told of. */
 export function dismissWorks(store: Store): void {
   store.setState(state => ({ ...state, works: state.works.filter(work => work.endedAt === null) }))
@@ -243,7 +253,8 @@ export function dismissWorks(store: Store): void {
 function stillTold(works: readonly Work[], now: number): readonly Work[] {
   const told = works.filter(({ endedAt, items }) => {
     const well = items.every(({ outcome }) => outcome === 'gone' || outcome === 'done' || outcome === 'signal sent')
-    return endedAt === null || now - endedAt < (well ? toldMs.well : toldMs.trouble)
+    const leaves = items.some(({ left }) => left && left.length > 0)
+    return endedAt === null || leaves || now - endedAt < (well ? toldMs.well : toldMs.trouble)
   })
   return told.length === works.length ? works : told
 }

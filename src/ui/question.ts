@@ -93,7 +93,7 @@ function hitLines(head: readonly string[], hit: readonly (readonly string[])[], 
 
 /** As wide as their texts; where the last column (a query) would be left without room the widest of the others give way. */
 function columnWidths(head: readonly string[], hit: readonly (readonly string[])[], cells: number): readonly number[] {
-  const widths = head.map((title, i) => Math.min(30, Math.max(width(title), ...hit.map(row => width(row[i] ?? '')))))
+  const widths = head.map((title, i) => Math.min(48, Math.max(width(title), ...hit.map(row => width(row[i] ?? '')))))
   const others = widths.slice(0, -1)
   const last = Math.min(14, widths.at(-1) ?? 0)
   const spare = () => cells - last - others.reduce((sum, wide) => sum + wide + 2, 0)

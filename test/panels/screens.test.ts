@@ -31,7 +31,7 @@ import {
 import { goldenLeftOver, goldenText, goldenTrouble } from '../support/golden.ts'
 import { type Condition, scene } from '../support/scene.ts'
 import type { Words } from '../support/scene-rows.ts'
-import { start } from '../support/scene-rows.ts'
+import { plainWords, start } from '../support/scene-rows.ts'
 import { noon, stateOf } from '../support/state.ts'
 
 const conditions: readonly Condition[] = ['normal', 'empty', 'unavailable', 'stale']
@@ -100,6 +100,8 @@ const work = (change: Partial<Work>): Work => ({
   items: [],
   queue: true,
   stopping: 'no',
+  pid: null,
+  watches: [],
   at: noon - 90_000,
   endedAt: null,
   ...change,
@@ -128,6 +130,36 @@ const ended = work({
     }),
   ],
   endedAt: noon - 2000,
+})
+/** pid 7401 of the scene: it waits for an old snapshot. */
+const reindexing = work({
+  action: 'reindexTable',
+  label: 'REINDEX TABLE',
+  pid: 7401,
+  items: [item(0, { label: 'public.orders', begunAt: noon - 61_000 })],
+})
+const left = {
+  indexrelid: 21_006n,
+  indrelid: 20_001n,
+  qualified: untrusted('public.orders_status_ccnew'),
+  indexrelname: untrusted('orders_status_ccnew'),
+  table_qualified: untrusted('public.orders'),
+  indisready: true,
+}
+const reindexed = work({
+  action: 'reindexTable',
+  label: 'REINDEX TABLE',
+  items: [
+    item(0, {
+      label: 'public.orders',
+      outcome: 'failed',
+      say: 'cancelled after 1m01s; left behind invalid: public.orders_status_ccnew',
+      begunAt: noon - 61_000,
+      ended: true,
+      left: [left],
+    }),
+  ],
+  endedAt: noon - 1000,
 })
 const under = (state: State, pauses: readonly OwnPause[], works: readonly Work[]): State => ({ ...state, pauses, works })
 
@@ -158,6 +190,29 @@ const deeds: readonly Golden[] = [
   },
   { name: 'question-drop-slot-80x24', state: () => usual('dropSlot', 80, 24, { typed: 'old_re' }) },
   { name: 'question-kill-80x24', state: () => usual('kill', 80, 24, { note: 'Enter does nothing here: type shop' }) },
+  { name: 'question-vacuum-full-80x24', state: () => usual('vacuumFull') },
+  {
+    name: 'question-vacuum-denied-80x24',
+    state: () =>
+      asking(
+        cluster(),
+        'vacuumAnalyze',
+        those(cluster(), 'tables', row => row.relid === 20_003n),
+      ),
+  },
+  { name: 'question-reindex-80x24', state: () => usual('reindexTable') },
+  {
+    name: 'question-reindex-hypertable-120x40',
+    state: () =>
+      asking(
+        cluster('activity', plainWords, 120, 40),
+        'vacuumAnalyze',
+        those(cluster(), 'tables', row => row.hypertable === true),
+      ),
+  },
+  { name: 'question-drop-index-80x24', state: () => usual('dropIndex', 80, 24, { typed: 'orders_status' }) },
+  { name: 'reindex-waits-120x40', state: () => under(cluster('activity', plainWords, 120, 40), [], [reindexing]) },
+  { name: 'reindex-left-80x24', state: () => under(cluster(), [], [reindexed]) },
   { name: 'question-pause-80x24', state: () => usual('pause', 80, 24, { seconds: '45' }) },
   { name: 'question-compress-80x24', state: () => compressing(5) },
   { name: 'question-exact-bloat-80x24', state: () => usual('exactBloat') },
@@ -479,7 +534,7 @@ describe('any size', () => {
     }
     for (const panel of panels)
       for (const variant of variants) expectWhole(draw(variant(scene('normal', panel.id, 500, 200))), 500, 200, panel.id)
-  })
+  }, 30_000)
 
   test('from 40 columns on the tabs name the chosen pane, all keys and the server in focus', () => {
     for (const panel of panels)

@@ -11,6 +11,7 @@ import * as databases from '../../src/sql/databases.ts'
 import * as indexWidths from '../../src/sql/index-widths.ts'
 import * as indexes from '../../src/sql/indexes.ts'
 import * as locks from '../../src/sql/locks.ts'
+import * as maintenance from '../../src/sql/maintenance.ts'
 import * as progress from '../../src/sql/progress.ts'
 import { pickVariant, type Query } from '../../src/sql/query.ts'
 import * as replication from '../../src/sql/replication.ts'
@@ -18,8 +19,8 @@ import * as server from '../../src/sql/server.ts'
 import * as tables from '../../src/sql/tables.ts'
 
 const isQuery = (value: unknown): value is Query => typeof value === 'object' && value !== null && 'variants' in value
-const queries = [activity, databases, indexWidths, indexes, locks, progress, replication, server, tables].flatMap(file =>
-  Object.values(file).filter(isQuery),
+const queries = [activity, databases, indexWidths, indexes, locks, maintenance, progress, replication, server, tables].flatMap(
+  file => Object.values(file).filter(isQuery),
 )
 
 let folder: Folder

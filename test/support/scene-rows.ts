@@ -258,7 +258,7 @@ export function primary(w: Words, at: number): Sample[] {
       [activityText, [{ pid: 7304, backend_start: start, query: `SELECT date_trunc('day', at), count(*) FROM ${w.table} GROUP BY 1\nORDER BY 1 DESC -- all of it` }]],
       [locks, lockRows(w)],
       [progress, progressRows(w, 0), progressRows(w, 1)],
-      [vacuumIndexes, [{ relid: 16_402n, index_bytes: 9n * gigabyte }]],
+      [vacuumIndexes, [{ relid: 16_402n, index_blocks: [1_179_648] }]],
       [
         senders,
         [

@@ -61,6 +61,8 @@ function indexRow(indexrelid: bigint, indexrelname: string, table: readonly [big
     table_qualified: `public.${relname}`,
     relkind: 'i',
     owned: true,
+    maintains: true,
+    owner: 'app',
     amname: 'btree',
     relpages: 100n,
     reltuples: 9_000_000,
