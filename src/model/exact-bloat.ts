@@ -11,17 +11,12 @@ const figure = (row: Told, name: string) => {
   return Number.isFinite(value) ? value : 0
 }
 
-/** Bytes that hold no row: dead rows until they are vacuumed, and free space (that which fillfactor keeps, too). */
-export function tableSpare(row: Told): number {
-  return figure(row, 'dead_tuple_len') + figure(row, 'free_space')
-}
-
-/** Of the row of exactTableBloat: its heap alone. */
+/** Of the row of exactTableBloat: its heap alone. What fillfactor keeps free counts as free. */
 export function tableSentence(row: Told): string {
   const all = figure(row, 'table_len')
   const part = (name: string) => `${bytes(figure(row, name))}${all > 0 ? ` (${percent(figure(row, name) / all)})` : ''}`
   if (all === 0) return 'its heap is empty'
-  return `of its heap's ${bytes(all)} ${part('free_space')} is free and ${count(figure(row, 'dead_tuple_count'))} dead rows take ${part('dead_tuple_len')}; ${count(figure(row, 'tuple_count'))} rows take ${part('tuple_len')}`
+  return `of a heap of ${bytes(all)}, ${part('free_space')} is free, ${count(figure(row, 'dead_tuple_count'))} dead rows take ${part('dead_tuple_len')}, ${count(figure(row, 'tuple_count'))} live rows ${part('tuple_len')}`
 }
 
 /** Bytes that a REINDEX would give back: leaves filled as the fillfactor says, and as many pages above them less. */

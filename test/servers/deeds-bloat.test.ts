@@ -78,12 +78,12 @@ describe.each([13, 16, 18] as PostgresVersion[])('PostgreSQL %i', version => {
     const truth = await figures(`SELECT * FROM "My Ext".pgstattuple('half')`)
     expect(truth.free_percent).toBeGreaterThan(30)
     expect(half!.say).toContain(`(${Number(truth.free_percent).toFixed(1)}%) is free`)
-    expect(half!.say).toContain('20 000 rows take')
+    expect(half!.say).toContain('20 000 live rows')
     const leaves = await figures(`SELECT * FROM "My Ext".pgstatindex('half_pkey')`)
     expect(index!.say).toContain(`its leaves are ${Number(leaves.avg_leaf_density).toFixed(1)}% full (90% when built anew)`)
     const saved = /give back about .* \((\d+)(\.\d)?%\)/.exec(index!.say)![1]
     expect(Number(saved)).toBeGreaterThan(45)
-    expect(odd!.say).toContain('1 000 rows take')
+    expect(odd!.say).toContain('1 000 live rows')
     expect(hands.audit().filter(({ phase }) => phase === 'ended')).toHaveLength(3)
     // And it is true.
     await withClient(server, client => client.query('REINDEX INDEX half_pkey'))
@@ -193,5 +193,5 @@ test('a standby can be measured too', async () => {
   ends.push(() => hands.stop())
   const row = await hands.row(tablesList, ({ relname, total_bytes }) => String(relname) === 't' && total_bytes !== null, 't')
   const { items } = await hands.confirm(hands.ask('exactBloat', [row]))
-  expect(items).toMatchObject([{ outcome: 'done', say: expect.stringContaining('500 rows take') }])
+  expect(items).toMatchObject([{ outcome: 'done', say: expect.stringContaining('500 live rows') }])
 })
