@@ -4,6 +4,7 @@ import { type IndexFacts, type IndexPaneRow, indexRows } from './model/indexes.t
 import { lockedNow, lockedTables } from './model/locked.ts'
 import { type TableFacts, type TablePaneRow, tableRows } from './model/tables.ts'
 import { perPicture } from './sessions.ts'
+import { indexWidths } from './sql/index-widths.ts'
 import { indexes, indexSizes, unlockedIndexSizes } from './sql/indexes.ts'
 import { lockedRelations, rowWidths, tableSizes, tables, unlockedSizes } from './sql/tables.ts'
 import { compressedParts, hypertables } from './sql/timescale.ts'
@@ -50,6 +51,7 @@ export function indexFacts(state: State, id: string): IndexFacts {
     indexes: told(read(state, id, indexes)),
     sizes: told(read(state, id, indexSizes)),
     unlockedSizes: told(read(state, id, unlockedIndexSizes)),
+    widths: told(read(state, id, indexWidths)),
     locked: lockedOf(state, id),
   }
 }

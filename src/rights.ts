@@ -128,6 +128,8 @@ const onPrimary = new Set(['commitPrepared', 'rollbackPrepared'])
 
 function applies({ id, lists }: AnyAction, server: ServerState, state: State): boolean {
   if (server.role === 'primary' ? onStandby.has(id) : server.role === 'standby' && onPrimary.has(id)) return false
+  // Where it is not installed no role lacks anything for it.
+  if (id === 'exactBloat' && server.facts?.pgstattupleSchema === null) return false
   const ofTimescale = lists.some(list => list === 'chunks' || list === 'jobs')
   return (
     !ofTimescale ||

@@ -1,7 +1,9 @@
 // Indexes: how much they are used, which are invalid, and which say nothing that another does not say.
 
+import type { IndexWidthRow } from '../sql/index-widths.ts'
 import type { IndexRow, IndexSizeRow } from '../sql/indexes.ts'
 import type { Untrusted } from '../sql/query.ts'
+import { type IndexBloat, indexBloat } from './index-bloat.ts'
 import { newest } from './locked.ts'
 import type { Told } from './tables.ts'
 import { is, raw } from './untrusted.ts'
@@ -14,6 +16,7 @@ export type IndexFacts = {
   readonly sizes: Told<IndexSizeRow> | null
   /** Of those that had been locked, read since. */
   readonly unlockedSizes: Told<IndexSizeRow> | null
+  readonly widths: Told<IndexWidthRow> | null
   /** Relations that are locked now; null: not known. */
   readonly locked: ReadonlySet<bigint> | null
 }
@@ -72,7 +75,7 @@ export type IndexPaneRow = {
   readonly stats_reset: Untrusted | null
   /** How long scans have been counted; null: since the server was made, or since it crashed. */
   readonly statsAgeSeconds: number | null
-}
+} & IndexBloat
 
 /** Rows of list `indexes`. */
 export function indexRows(facts: IndexFacts): IndexPaneRow[] {
@@ -83,6 +86,7 @@ export function indexRows(facts: IndexFacts): IndexPaneRow[] {
   const elapsed = Math.max(0, now - indexes.at) / 1000
   const age = (seconds: number | null) => (seconds === null ? null : seconds + elapsed)
   const spare = needless(indexes.rows)
+  const widthOf = facts.widths && new Map(facts.widths.rows.map(width => [width.indexrelid, width]))
   const complete = indexesLeftOut(facts) === 0
   const parentOf = parents(indexes.rows)
   const members = Map.groupBy(indexes.rows, row => parentOf.get(row.indexrelid) ?? null)
@@ -124,6 +128,7 @@ export function indexRows(facts: IndexFacts): IndexPaneRow[] {
       keyColumns: row.key_columns,
       total_bytes: bytes,
       locked: leaves.some(isLocked),
+      ...indexBloat(row, stands, bytes, widthOf),
       sizeAgeSeconds: bytes === null ? null : Math.max(0, now - measuredAt) / 1000,
       idx_scan: scans,
       last_idx_scan: last?.last_idx_scan ?? null,

@@ -6,6 +6,7 @@ import { lockedCount, type TablePaneRow, tablesLeftOut } from '../model/tables.t
 import { drawable, is, raw, type Untrusted, untrusted } from '../model/untrusted.ts'
 import { tableFacts, tablesOf } from '../relations.ts'
 import { databaseSizes, databases } from '../sql/databases.ts'
+import { indexWidths } from '../sql/index-widths.ts'
 import { indexes, indexSizes, unlockedIndexSizes } from '../sql/indexes.ts'
 import { lockedRelations, rowWidths, tableSizes, tableSlices, tables, unlockedSizes } from '../sql/tables.ts'
 import { compressedParts, hypertables } from '../sql/timescale.ts'
@@ -204,7 +205,7 @@ function bloatWords(row: TablePaneRow): string {
       ? 'see each of those it stands for'
       : 'not to be estimated: below 16 pages or not analyzed some minutes ago, or this role may not SELECT all its columns'
   }
-  return `${bytes(row.bloatEstimateBytes)} (${percent(row.bloatEstimateRatio)} of its pages) beyond what its rows need at their average width; pgstattuple would tell exactly`
+  return `${bytes(row.bloatEstimateBytes)} (${percent(row.bloatEstimateRatio)} of its pages) beyond what its rows need at their average width; Exact bloat (F9) measures it`
 }
 
 function rowsWords(row: TablePaneRow): string {
@@ -255,6 +256,7 @@ const tablesList = list<TablePaneRow>({
     indexes,
     indexSizes,
     unlockedIndexSizes,
+    indexWidths,
     rowWidths,
     hypertables,
     compressedParts,

@@ -33,6 +33,9 @@ export function factsFromRow(decoded: DecodedRow | undefined): ServerFacts {
     clusterName: row.cluster_name,
     timescaleLicense: row.timescaledb_license,
     timescaleSchema: row.timescaledb_schema,
+    pgstattupleSchema: row.pgstattuple_schema,
+    pgstattupleExecutes: row.pgstattuple_executes,
+    pgstattupleInReach: row.pgstattuple_in_reach,
   }
 }
 
@@ -62,6 +65,9 @@ export function pgbouncerFacts(version: readonly DecodedRow[], config: readonly 
     clusterName: null,
     timescaleLicense: null,
     timescaleSchema: null,
+    pgstattupleSchema: null,
+    pgstattupleExecutes: false,
+    pgstattupleInReach: false,
   }
 }
 

@@ -18,7 +18,7 @@ WITH builders AS MATERIALIZED (
    WHERE (SELECT count(*) FROM builders) > 0 AND l.locktype = 'relation' AND l.granted AND l.mode = 'ShareUpdateExclusiveLock'
      AND l.pid IN (SELECT pid FROM builders)
 ), chosen AS MATERIALIZED (
-  SELECT x.*, c.relname AS indexrelname, c.relkind, c.relam, c.relpages, t.relname, t.relowner, n.nspname,
+  SELECT x.*, c.relname AS indexrelname, c.relkind, c.relam, c.relpages, nullif(c.reltuples, -1) AS reltuples, t.relname, t.relowner, n.nspname,
          count(*) OVER ()::int AS indexes_in_all
     FROM pg_index x
     JOIN pg_class c ON c.oid = x.indexrelid
@@ -37,7 +37,8 @@ SELECT x.indexrelid::int8 AS indexrelid, x.indrelid::int8 AS indrelid, x.nspname
        format('%I.%I', x.nspname, x.indexrelname) AS qualified, format('%I.%I', x.nspname, x.relname) AS table_qualified,
        x.relkind, (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = x.indexrelid)::int8 AS parent_indexrelid,
        (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = x.indrelid AND i.inhseqno = 1)::int8 AS parent_indrelid,
-       pg_has_role(x.relowner, 'USAGE') AS owned, ${maintains} AS maintains, pg_get_userbyid(x.relowner) AS owner, m.amname, x.relpages::int8 AS relpages,
+       pg_has_role(x.relowner, 'USAGE') AS owned, ${maintains} AS maintains, pg_get_userbyid(x.relowner) AS owner, m.amname, x.relpages::int8 AS relpages, x.reltuples,
+       CASE WHEN NOT pg_is_in_recovery() THEN pg_stat_get_live_tuples(x.indrelid) END AS n_live_tup, current_setting('block_size')::int AS block_size,
        pg_stat_get_numscans(x.indexrelid) AS idx_scan, pg_stat_get_tuples_returned(x.indexrelid) AS idx_tup_read,
        ${lastScan} AS last_idx_scan, extract(epoch FROM clock_timestamp() - ${lastScan})::float8 AS last_idx_scan_age_seconds,
        x.indisunique, x.indisprimary, x.indisexclusion, x.indisvalid, x.indisready, x.indisreplident, k.conname,
@@ -65,7 +66,7 @@ const owner = `pg_has_role(x.relowner, 'USAGE')`
 /**
  * A row for each index. `relkind` I: of a partitioned table, without storage of its own. An expression goes by the name that PostgreSQL gave its
  * column (`lower`). `maintains`: our role may REINDEX it. `parent_indrelid`: the table that its table inherits from. `indkey` and the like as text, `expressions` and `predicate` as digests: for comparing. `building`: it is not valid yet because
- * somebody builds it. `last_idx_scan` from PostgreSQL 16 on. `stats_reset`: since when scans are counted, NULL for since ever.
+ * somebody builds it. `n_live_tup`: of its table, NULL on a standby. `last_idx_scan` from PostgreSQL 16 on. `stats_reset`: since when scans are counted, NULL for since ever.
  */
 export const indexes = query({
   id: 'indexes',
@@ -87,6 +88,9 @@ export const indexes = query({
     owner: 'text',
     amname: 'text!',
     relpages: 'big!',
+    reltuples: 'num',
+    n_live_tup: 'big',
+    block_size: 'int!',
     idx_scan: 'big',
     idx_tup_read: 'big',
     last_idx_scan: 'text',

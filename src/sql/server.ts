@@ -30,6 +30,9 @@ export const facts = query({
     timescaledb_schema: 'text',
     pg_stat_statements_version: 'text',
     pg_stat_statements_available: 'bool!',
+    pgstattuple_schema: 'text',
+    pgstattuple_executes: 'bool!',
+    pgstattuple_in_reach: 'bool!',
   },
   variants: [
     {
@@ -56,9 +59,17 @@ SELECT current_setting('server_version_num')::int AS version_num,
        current_setting('timescaledb.license', true) AS timescaledb_license,
        (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'timescaledb') AS timescaledb_schema,
        (SELECT extversion FROM pg_extension WHERE extname = 'pg_stat_statements') AS pg_stat_statements_version,
-       EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements') AS pg_stat_statements_available
-  FROM pg_database d, pg_roles r
- WHERE d.datname = current_database() AND r.rolname = current_user`,
+       EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements') AS pg_stat_statements_available,
+       t.nspname AS pgstattuple_schema,
+       t.oid IS NOT NULL AND NOT EXISTS (
+         SELECT FROM pg_depend m JOIN pg_proc p ON p.oid = m.objid
+          WHERE m.classid = 'pg_proc'::regclass AND m.refclassid = 'pg_extension'::regclass AND m.refobjid = t.oid AND m.deptype = 'e'
+            AND p.proname IN ('pgstattuple', 'pgstatindex') AND NOT has_function_privilege(p.oid, 'EXECUTE')) AS pgstattuple_executes,
+       t.oid IS NOT NULL AND has_schema_privilege(t.extnamespace, 'USAGE') AS pgstattuple_in_reach
+  FROM pg_database d
+  JOIN pg_roles r ON r.rolname = current_user
+  LEFT JOIN (SELECT e.oid, e.extnamespace, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pgstattuple') t ON true
+ WHERE d.datname = current_database()`,
     },
   ],
 })

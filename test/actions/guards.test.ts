@@ -214,6 +214,13 @@ const cases: readonly Case[] = [
   { action: 'dropIndex', when: indexOf(21_006n, { owned: false }), says: 'no right: GRANT app TO dba;' },
   { action: 'dropIndex', when: also(indexOf(21_006n, { owned: false }), rows(primary, names, { oid: 10n }, { is_superuser: true })), says: 'no right: GRANT app TO dba; (its owner, a superuser: ALTER TABLE public.orders OWNER TO dba; gives less)' },
   { action: 'dropIndex', given: plain, when: indexOf(21_006n, { table_qualified: 'pg_toast.pg_toast_20001' }), says: /^it takes a superuser, since it is of a TOAST table/ },
+  // Bloat.
+  { action: 'exactBloat', when: facts(primary, { pgstattupleSchema: null }), says: 'pgstattuple is not installed in this database; a superuser can do it: CREATE EXTENSION pgstattuple;' },
+  { action: 'exactBloat', when: also(server(primary, { role: 'standby' }), facts(primary, { pgstattupleSchema: null })), says: 'pgstattuple is not installed in this database; a superuser can do it on the primary: CREATE EXTENSION pgstattuple;' },
+  { action: 'exactBloat', when: facts(primary, { pgstattupleExecutes: false }), says: 'no EXECUTE on pgstattuple: GRANT pg_stat_scan_tables TO dba;' },
+  { action: 'exactBloat', when: facts(primary, { pgstattupleInReach: false }), says: 'no USAGE on the schema of pgstattuple: GRANT USAGE ON SCHEMA "public" TO dba;' },
+  { action: 'exactBloat', when: nothing, row: row => row.relname === 'visits', says: 'it stands for others: o opens it, then measure each of them' },
+  { action: 'exactBloat', when: rows(primary, tables, { relname: 'stock' }, { relkind: 'p' }), row: row => row.relname === 'stock', says: 'it has no pages of its own' },
   // PgBouncers.
   { action: toPools, given: config('admin_users', 'boss, pgvigil'), when: config('admin_users', 'boss,pgvigil2'), says: 'pgvigil may only look: add it to admin_users in pgbouncer.ini (admin_users = ..., pgvigil) and RELOAD' },
   { action: toPools, given: also(server(pooler, { user: 'pgbouncer', host: '/run/pgbouncer' }), config('admin_users', 'boss')), when: server(pooler, { host: '127.0.0.1' }), says: /^pgbouncer may only look:/ },
@@ -498,8 +505,8 @@ describe('the menu of F9', () => {
     ],
     clients: ['KILL_CLIENT'],
     poolServers: [],
-    tables: ['VACUUM', 'VACUUM (ANALYZE)', 'ANALYZE', 'VACUUM (FREEZE)', 'VACUUM FULL', 'REINDEX TABLE'],
-    indexes: ['REINDEX INDEX', 'DROP INDEX'],
+    tables: ['VACUUM', 'VACUUM (ANALYZE)', 'ANALYZE', 'VACUUM (FREEZE)', 'VACUUM FULL', 'REINDEX TABLE', 'Exact bloat'],
+    indexes: ['REINDEX INDEX', 'DROP INDEX', 'Exact bloat'],
     databases: [],
     tablespaces: [],
   }

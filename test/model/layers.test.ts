@@ -144,6 +144,7 @@ const roots: Readonly<Record<string, readonly string[]>> = {
     'src/actions/chunks.ts',
     'src/actions/console.ts',
     'src/actions/drop-index.ts',
+    'src/actions/exact-bloat.ts',
     'src/actions/hold.ts',
     'src/actions/pauses.ts',
     'src/actions/perform.ts',

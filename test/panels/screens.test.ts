@@ -218,6 +218,7 @@ const deeds: readonly Golden[] = [
   },
   { name: 'question-pause-80x24', state: () => usual('pause', 80, 24, { seconds: '45' }) },
   { name: 'question-compress-80x24', state: () => compressing(5) },
+  { name: 'question-exact-bloat-80x24', state: () => usual('exactBloat') },
   {
     name: 'question-no-trail-80x24',
     state: () =>

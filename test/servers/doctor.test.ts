@@ -62,7 +62,10 @@ describe.each([13, 16, 18] as const)('PostgreSQL %i', version => {
     try {
       const asked = lists
         .flatMap(list => list.needs)
-        .filter(query => query.on === 'postgres' && query.needs?.role !== 'standby' && !query.params?.includes('selectedPid'))
+        .filter(
+          query =>
+            query.on === 'postgres' && query.needs?.role !== 'standby' && !query.params?.some(param => param !== 'queryBytes'),
+        )
         .map(({ id }) => id)
       return await hands.until(({ servers }) => asked.every(id => servers.a?.readings[id]), `${role}'s first look`)
     } finally {

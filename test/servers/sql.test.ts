@@ -8,6 +8,7 @@ import { type PostgresServer, type PostgresVersion, startPostgres, startStandby 
 import { decodeRow, textOnly } from '../../src/server/decode.ts'
 import * as activity from '../../src/sql/activity.ts'
 import * as databases from '../../src/sql/databases.ts'
+import * as indexWidths from '../../src/sql/index-widths.ts'
 import * as indexes from '../../src/sql/indexes.ts'
 import * as locks from '../../src/sql/locks.ts'
 import * as maintenance from '../../src/sql/maintenance.ts'
@@ -18,8 +19,8 @@ import * as server from '../../src/sql/server.ts'
 import * as tables from '../../src/sql/tables.ts'
 
 const isQuery = (value: unknown): value is Query => typeof value === 'object' && value !== null && 'variants' in value
-const queries = [activity, databases, indexes, locks, maintenance, progress, replication, server, tables].flatMap(file =>
-  Object.values(file).filter(isQuery),
+const queries = [activity, databases, indexWidths, indexes, locks, maintenance, progress, replication, server, tables].flatMap(
+  file => Object.values(file).filter(isQuery),
 )
 
 let folder: Folder

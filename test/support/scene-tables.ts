@@ -2,6 +2,7 @@
 // are invalid, unused and said twice; databases one of which may not be measured.
 
 import { databaseSizes, databases, tablespaces } from '../../src/sql/databases.ts'
+import { indexWidths } from '../../src/sql/index-widths.ts'
 import { indexes, indexSizes } from '../../src/sql/indexes.ts'
 import type { Query } from '../../src/sql/query.ts'
 import { rowWidths, tableSizes, tables } from '../../src/sql/tables.ts'
@@ -64,6 +65,9 @@ function indexRow(indexrelid: bigint, indexrelname: string, table: readonly [big
     owner: 'app',
     amname: 'btree',
     relpages: 100n,
+    reltuples: 9_000_000,
+    n_live_tup: 9_100_000n,
+    block_size: 8192,
     idx_scan: 812_345n,
     last_idx_scan: '2026-11-23 11:59:58+00',
     last_idx_scan_age_seconds: 2,
@@ -130,6 +134,7 @@ export function tablesTold(w: Words): readonly Told[] {
     [compressedParts, [{ relid: 20_021n, compressed_relid: 20_022n }]],
     [indexes, indexRows(w)],
     [indexSizes, indexRows(w).map((row, i) => ({ indexrelid: row.indexrelid, locked: i === 6, total_bytes: i === 6 ? null : BigInt(i + 1) * 31n * megabyte }))],
+    [indexWidths, [{ indexrelid: 21_001n, data_width_bytes: 8, null_share: 0, null_width_bytes: 0, distinct_keys: 9_000_000, deduplicates: false, fillfactor: 90 }, { indexrelid: 21_004n, data_width_bytes: 16, null_share: 0, null_width_bytes: 0, distinct_keys: 400_000, deduplicates: true, fillfactor: 90 }]],
     [databases, [database(5n, w.database, { numbackends: 52, datconnlimit: 60, owner: w.user }), database(6n, 'crm', { measurable: false }), database(1n, 'template0', { datallowconn: false, numbackends: 0 })]],
     [databaseSizes, [{ datname: w.database, total_bytes: 41n * gigabyte }, { datname: 'crm' }, { datname: 'template0', total_bytes: 7n * megabyte }]],
     [tablespaces, [{ oid: 1663n, spcname: 'pg_default', owner: 'postgres', location: '', total_bytes: 44n * gigabyte }, { oid: 20_900n, spcname: 'fast', owner: 'postgres', location: '/mnt/nvme0/pg' }]],
