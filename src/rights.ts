@@ -44,6 +44,7 @@ export function sights(state: State, server: ServerState): readonly Sight[] {
 function concerns(query: Query, server: ServerState, state: State): boolean {
   if (query.on !== server.kind || query.params?.some(param => param !== 'queryBytes')) return false
   if (query.needs?.extension === 'timescaledb' && server.id !== state.settings.timescaleId) return false
+  if (query.needs?.superuser && !server.facts?.superuser) return false
   return query.needs?.role === undefined || query.needs.role === server.role
 }
 

@@ -159,7 +159,8 @@ type Part = {
 }
 
 /** A list's rows, and why there are none: of the whole cluster (`id` null), or apart for each server where a pane shows one. */
-function partsOfList(state: State, panel: Panel, list: AnyList): readonly Part[] {
+function partsOfList(state: State, panel: Panel, list: AnyList, count: Plan['count']): readonly Part[] {
+  if (list.remembered && count === null) return [{ id: null, rows: list.select(state).rows, unavailable: list.remembered }]
   if (panel.scope === 'cluster') return [absent(state, panel, list.select(state), null)]
   const ids = idsOf(state, 'postgres')
   if (ids.length > 0) return ids.map(id => absent(state, panel, list.select(focusedOn(state, id)), id))
@@ -190,7 +191,7 @@ export function jsonDocument(state: State, plan: Pick<Plan, 'lists' | 'count'>):
     servers: state.order.map(id => serverEntry(state, state.servers[id]!)),
     panels: Object.fromEntries(
       plan.lists.map(({ panel, list }) => {
-        const parts = partsOfList(state, panel, list)
+        const parts = partsOfList(state, panel, list, plan.count)
         const rows = parts.flatMap(part => part.rows)
         const unavailable = rows.length > 0 ? null : (parts.find(part => part.unavailable)?.unavailable ?? null)
         return [list.id, { unavailable, rows }]
@@ -219,7 +220,7 @@ function textDocument(state: State, plan: Plan): string {
   const columns = process.stdout.columns || 160
   const lines = headerLines(state, columns).map(plain)
   for (const { panel, list } of plan.lists) {
-    for (const { id, rows, unavailable, empty } of partsOfList(state, panel, list)) {
+    for (const { id, rows, unavailable, empty } of partsOfList(state, panel, list, plan.count)) {
       lines.push(
         '',
         [panel.title, ...(list.title === panel.title ? [] : [list.title]), ...(id ? [`@ ${drawable(id)}`] : [])].join(' '),

@@ -28,7 +28,10 @@ function findingsOf(state: State, server: ServerState): readonly Finding[] {
     const remedy = remedies[link.word] ?? ''
     return [{ level: 'critical', say: `${name} is ${link.word}: ${link.why ?? 'no answer'}${remedy}` }]
   }
-  return server.kind === 'pgbouncer' ? poolerFindings(state, server, name) : postgresFindings(state, server, name)
+  if (server.kind === 'pgbouncer') return poolerFindings(state, server, name)
+  const stops: readonly Finding[] =
+    link.word === 'STOPPING' ? [{ level: 'critical', say: `${name} is STOPPING: ${link.why}; 1 shows the sessions` }] : []
+  return [...stops, ...postgresFindings(state, server, name)]
 }
 
 const remedies: Partial<Record<string, string>> = {

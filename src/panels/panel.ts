@@ -73,6 +73,11 @@ export type ListSpec<Row> = {
   readonly copy?: (row: Row, state: State) => string | { readonly cut: string }
   /** Rows that `i` hides. */
   readonly idle?: (row: Row) => boolean
+  /**
+   * Its rows are what pgvigil remembers and not what a server says now: they are as good as ever while their server doesn't answer, and a single
+   * look has none of them, for this reason.
+   */
+  readonly remembered?: Absence
   /** A row's tone as a whole (dim for background processes). */
   readonly rowTone?: (row: Row) => Tone | undefined
 }

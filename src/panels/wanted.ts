@@ -1,16 +1,12 @@
 // Which queries the screen needs of a server now: what every server is asked anyway, and what the lists in view ask for.
 
 import { unlockedRelations } from '../model/locked.ts'
-import { showDatabases, showPools, showState, showStats } from '../sql/pgbouncer.ts'
 import type { Param, Query } from '../sql/query.ts'
-import { receiver } from '../sql/replication.ts'
-import { counters, pulse } from '../sql/server.ts'
 import { lockedRelations } from '../sql/tables.ts'
 import type { ServerState, State, Want } from '../store/state.ts'
+import { always } from './always.ts'
 import type { AnyList } from './panel.ts'
 import { listOf, panelOf, selectedRow, viewOf } from './shown.ts'
-
-const always = { postgres: [pulse, counters, receiver], pgbouncer: [showPools, showDatabases, showStats, showState] }
 
 /** The live screen: the lists of the pane shown. A cluster pane asks all its servers, another only the server in focus. */
 export function wantedOnScreen(state: State, serverId: string): readonly Want[] {
@@ -35,6 +31,7 @@ function wanted(state: State, serverId: string, lists: readonly AnyList[], inFoc
   for (const query of queries) {
     if (query.needs?.extension === 'timescaledb' && serverId !== state.settings.timescaleId) continue
     if (query.needs?.role && query.needs.role !== server.role) continue
+    if (query.needs?.superuser && !server.facts?.superuser) continue
     const params = paramsOf(state, serverId, query)
     if (params) wants.push({ query: soonTwice(query, server, state.settings.intervalMs), params })
   }

@@ -1,5 +1,6 @@
 // The lines that tell of deeds under way and of those just ended, and of pauses of ours: above the function bar, on every pane.
 
+import { countsText, troubles, worstOf } from '../model/deed-words.ts'
 import { ageMs, duration } from '../model/format.ts'
 import { drawable, drawableLines, short, width } from '../model/untrusted.ts'
 import { awaitedBy, progressOf, sessionsOf, waitsOf } from '../sessions.ts'
@@ -74,8 +75,6 @@ const tones: Readonly<Record<Outcome, Tone>> = {
   failed: 'critical',
   done: 'ok',
 }
-/** The worst first. */
-const order: readonly Outcome[] = ['failed', 'refused', 'still there', 'skipped', 'already gone', 'signal sent', 'gone', 'done']
 
 function workLine(work: Work, state: State): WorkLine {
   const [only] = work.items
@@ -89,7 +88,7 @@ function workLine(work: Work, state: State): WorkLine {
     }
   }
   return {
-    text: `${head}: ${work.queue ? queueText(work, state) : countsText(work.items)}${troubles(work.items)}${leftText(work, state)}`,
+    text: `${head}: ${work.queue ? queueText(work, state) : allText(work.items)}${troubles(work.items)}${leftText(work, state)}`,
     tone: worstTone(work.items),
   }
 }
@@ -114,13 +113,10 @@ function runningText(work: Work, { begunAt, say }: WorkItem, state: State): stri
 
 const isNext = (work: Work, { works }: State) => queueToStop(works)?.id === work.id
 
-function countsText(items: readonly WorkItem[]): string {
-  const counts = order.flatMap(outcome => {
-    const count = items.filter(item => item.outcome === outcome).length
-    return count > 0 ? [`${count} ${outcome}`] : []
-  })
+function allText(items: readonly WorkItem[]): string {
   const waiting = items.filter(item => item.outcome === null).length
-  return `${items.length} in all: ${[...counts.toReversed(), ...(waiting > 0 ? [`${waiting} under way`] : [])].join(', ')}`
+  const parts = [countsText(items), waiting > 0 ? `${waiting} under way` : ''].filter(part => part !== '')
+  return `${items.length} in all: ${parts.join(', ')}`
 }
 
 function queueText(work: Work, state: State): string {
@@ -128,11 +124,7 @@ function queueText(work: Work, state: State): string {
   const { now } = state
   const ended = items.filter(item => item.ended)
   const current = items.find(item => item.begunAt !== null && !item.ended)
-  const counts = order.toReversed().flatMap(outcome => {
-    const count = ended.filter(item => item.outcome === outcome).length
-    return count > 0 ? [`${count} ${outcome}`] : []
-  })
-  const told = `${counts.join(', ') || '0 done'} of ${items.length}`
+  const told = `${countsText(ended) || '0 done'} of ${items.length}`
   if (endedAt !== null) return told
   const far = farText(work, state)
   const doing = current ? `; now ${current.label} for ${ageMs(now - (current.begunAt ?? now))}${far && `: ${far}`}` : ''
@@ -161,17 +153,7 @@ function farText({ pid, server }: Work, state: State): string {
   return told.length > 0 ? `waits for ${told.join(', ')}` : ''
 }
 
-/** What did not go as wished, or is worth telling; the same once. */
-function troubles(items: readonly WorkItem[]): string {
-  const bad = items.filter(
-    ({ outcome, ended, remark }) => ended && outcome !== null && (remark || !['done', 'gone'].includes(outcome)),
-  )
-  const bySay = Map.groupBy(bad, item => item.say)
-  const told = [...bySay].map(([say, those]) => `${those[0]!.label}${those.length > 1 ? ` (+${those.length - 1})` : ''}: ${say}`)
-  return told.length > 0 ? `; ${told.slice(0, 3).join('; ')}` : ''
-}
-
 function worstTone(items: readonly WorkItem[]): Tone | undefined {
-  const worst = order.find(outcome => items.some(item => item.outcome === outcome))
+  const worst = worstOf(items)
   return worst ? tones[worst] : undefined
 }

@@ -38,9 +38,9 @@ export const quickMs = 5000
 /** Connects and makes the session safe. Throws DialError or ServerError. */
 export async function openDeed(target: Target, { deadlineMs, database, lockTimeoutMs = 0 }: DeedOptions): Promise<DeedSession> {
   const notices: Notice[] = []
-  const wire = await openWire(database === undefined ? target : { ...target, database }, deadlineMs, notice =>
-    notices.push(notice),
-  )
+  const wire = await openWire(database === undefined ? target : { ...target, database }, deadlineMs, {
+    onNotice: notice => void notices.push(notice),
+  })
   let pid: number | null = null
   let apart: readonly string[] | null = null
   const settings = [

@@ -51,6 +51,8 @@ export type Query<C extends Columns = Columns> = {
     readonly extension?: 'timescaledb' | 'pg_stat_statements'
     /** Only asked while the server has this role. */
     readonly role?: 'primary' | 'standby'
+    /** Only asked where our role is a superuser: to others it is refused. */
+    readonly superuser?: true
   }
   readonly params?: readonly Param[]
   /** Its rows hold counters that are shown as rates: a second sample is worth having soon after the first. */

@@ -84,6 +84,8 @@ const pulseColumns = {
   replay_pause: 'text',
   timeline: 'text',
   postmaster_start_epoch: 'num!',
+  ready_epoch: 'num',
+  conf_load_epoch: 'num',
   own_pid: 'int!',
   clients: 'int!',
   active: 'int!',
@@ -102,6 +104,7 @@ SELECT s.in_recovery,
        CASE WHEN s.in_recovery THEN ${replayPause} END AS replay_pause,
        CASE WHEN NOT s.in_recovery THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline,
        extract(epoch FROM pg_postmaster_start_time())::float8 AS postmaster_start_epoch,
+       extract(epoch FROM pg_conf_load_time())::float8 AS conf_load_epoch,
        pg_backend_pid() AS own_pid,
        a.*
   FROM (SELECT pg_is_in_recovery() AS in_recovery) s,
@@ -110,13 +113,16 @@ SELECT s.in_recovery,
                count(*) FILTER (WHERE backend_type = 'client backend' AND wait_event_type = 'Lock')::int AS waiting,
                count(*) FILTER (WHERE backend_type = 'client backend' AND state LIKE 'idle in transaction%')::int AS idle_in_transaction,
                count(*) FILTER (WHERE backend_type IS NULL AND datid <> 0)::int AS restricted,
+               max(extract(epoch FROM backend_start)) FILTER (WHERE backend_type = 'walwriter')::float8 AS ready_epoch,
                max(extract(epoch FROM clock_timestamp() - xact_start)) FILTER (WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())::float8 AS oldest_xact_seconds
           FROM pg_stat_get_activity(NULL)) a`
 
 /**
  * One row a tick, without any catalog. `lsn`: the insert position of a primary, the replay position of a standby. `clock_epoch`: the
  * server's clock in seconds. Our own session is among the clients and in no other figure. `restricted`: sessions of a database whose state this role may not see (they are counted as clients, never as idle or active).
- * `replay_pause`: 'not paused', 'pause requested', 'paused'. `timeline`: of a primary, eight hex digits, right at once after a promotion.
+ * `replay_pause`: 'not paused', 'pause requested', 'paused'. `timeline`: of a primary, eight hex digits, right at once after a promotion. `ready_epoch`: when a
+ * primary began to take writes, by the start of its WAL writer: anew after each crash, which leaves the postmaster's start as it was; NULL on a standby and without
+ * pg_read_all_stats. `conf_load_epoch`: when our session read the configuration last.
  */
 export const pulse = query({
   id: 'pulse',
@@ -130,7 +136,7 @@ export const pulse = query({
 })
 export type PulseRow = RowOf<typeof pulse>
 
-/** Sums over all databases since the statistics' start; a change of `stats_epoch` means that they began again. */
+/** Sums over all databases since the statistics' start; a change of `stats_epoch` (datid=stats_reset of each, - for none) means that they began again. */
 export const counters = query({
   id: 'counters',
   on: 'postgres',
@@ -143,7 +149,7 @@ export const counters = query({
 SELECT coalesce(sum(xact_commit + xact_rollback), 0)::int8 AS xact,
        coalesce(sum(blks_hit), 0)::int8 AS blks_hit,
        coalesce(sum(blks_read), 0)::int8 AS blks_read,
-       string_agg(coalesce(extract(epoch FROM stats_reset)::text, '-'), ' ' ORDER BY datid) AS stats_epoch
+       string_agg(datid || '=' || coalesce(extract(epoch FROM stats_reset)::text, '-'), ' ' ORDER BY datid) AS stats_epoch
   FROM pg_stat_database`,
     },
   ],

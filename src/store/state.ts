@@ -1,9 +1,13 @@
 // The noun list: everything the monitor knows, as plain data that is replaced and never mutated. Only updates.ts changes it.
 
 import type { FirstSize } from '../model/databases.ts'
+import type { Outcome } from '../model/deed-words.ts'
+import type { Event } from '../model/event.ts'
 import type { ServerFacts } from '../model/facts.ts'
 import type { Capacity, FileSystems } from '../model/free-space.ts'
+import type { Link, LinkWord } from '../model/link.ts'
 import type { LockMarks } from '../model/locked.ts'
+import type { Outage } from '../model/outage.ts'
 import type { ProgressMark } from '../model/progress-pace.ts'
 import type { Thresholds } from '../model/thresholds.ts'
 import type { Query, RowOf, Untrusted } from '../sql/query.ts'
@@ -41,19 +45,7 @@ export type Reading<Row> =
   | { readonly kind: 'failed'; readonly error: string }
   | { readonly kind: 'waiting' }
 
-export type LinkWord = 'LIVE' | 'STALE' | 'DOWN' | 'CONNECTING' | 'STARTING' | 'RECOVERY' | 'STOPPING' | 'DENIED' | 'FULL'
-
-/** `since`: our clock in epoch ms when the word last changed. `why`: the server's or the system's reason, drawable; null while all is well. */
-export type Link = {
-  readonly state: 'connecting' | 'up' | 'stale' | 'down'
-  readonly word: LinkWord
-  readonly since: number
-  readonly why: string | null
-  /** The place that asked for a password when none was known. */
-  readonly wants?: string
-}
-
-export type { ServerFacts }
+export type { Event, Link, LinkWord, Outcome, ServerFacts }
 
 /** One point of a server's WAL position over our time: for a primary the insert position, for a standby the replay position. */
 export type LsnPoint = { readonly at: number; readonly lsn: bigint }
@@ -80,7 +72,11 @@ export type ServerState = {
   readonly lsnHistory: readonly LsnPoint[]
   /** Our clock in epoch ms of the last answer of any kind; null before the first. */
   readonly lastAnswerAt: number | null
-  /** Marks made by the model on samples of several ticks: when a paused database was first seen, by name. */
+  /** The trouble that the connection is in, or has just come out of; null once a server that is back has answered. */
+  readonly outage: Outage | null
+  /** What the server itself said last when it ended our session or refused us one, 57P03 left out; null: nothing yet. `text` is drawable. */
+  readonly lastNotice: { readonly at: number; readonly code: string; readonly text: string } | null
+  /** Marks made by the model on samples of several ticks: when what lasts (a paused database, a receiver that is down) was first seen, by name. */
   readonly firstSeen: Readonly<Record<string, number>>
   /** How fast long commands went so far, by the command (model/progress-pace.ts). */
   readonly progressMarks: Readonly<Record<string, ProgressMark>>
@@ -167,9 +163,6 @@ export type Dialog =
   | Confirm
   /** Asked before leaving what is not finished; `code`: what pgvigil would end with. */
   | { readonly kind: 'quit'; readonly code: number }
-
-/** How a deed ended, in the words that screen and audit trail use. */
-export type Outcome = 'signal sent' | 'gone' | 'still there' | 'already gone' | 'skipped' | 'refused' | 'failed' | 'done'
 
 /** An invalid index that a deed of ours left behind. `qualified`: its quoted name. */
 export type LeftIndex = {
@@ -268,6 +261,12 @@ export type State = {
   readonly now: number
   /** The picture being held: what the servers were then. Polling goes on underneath. */
   readonly held: { readonly at: number; readonly servers: Readonly<Record<string, ServerState>> } | null
+  /** What happened and what was done while pgvigil watched, oldest first. */
+  readonly events: readonly Event[]
+  /** So many events were told so far. */
+  readonly eventsTold: number
+  /** Ids of servers that are primaries of one system beside each other. */
+  readonly rivals: readonly string[]
   /** Oldest first. */
   readonly works: readonly Work[]
   readonly pauses: readonly OwnPause[]

@@ -1,8 +1,12 @@
 // Every change of the state, by name. Each takes the store and what happened; nothing else writes.
 
 import { sizeMarks } from '../model/databases.ts'
+import { workBegun, workEnded } from '../model/deed-words.ts'
+import { eventsWith, type NewEvent } from '../model/event.ts'
+import { rivalsAfter, storyOf } from '../model/events.ts'
+import { marksOf } from '../model/lasting.ts'
+import { isSqlState, type Link } from '../model/link.ts'
 import { lockMarks } from '../model/locked.ts'
-import { seenMarks } from '../model/pools.ts'
 import { progressMarks } from '../model/progress-pace.ts'
 import type { ProgressSample } from '../sql/progress.ts'
 import type { PulseRow } from '../sql/server.ts'
@@ -32,20 +36,41 @@ const historyMs = 30 * 60_000
 /** Points beyond this many are thinned, the older half first. */
 const historyPoints = 4000
 
-/** Something heard from a source of samples: the poller or a replay. */
+/** Something heard from a source of samples: the poller or a replay. What it means for the story of the server is told at once. */
 export function receive(store: Store, event: SourceEvent): void {
   store.setState(state => {
     const id = event.kind === 'sample' ? event.sample.server : event.server
     const server = state.servers[id]
     if (!server) return state
-    return { ...state, servers: { ...state.servers, [id]: heard(server, event) } }
+    const next = heard(server, event)
+    const { outage, events } = storyOf(server, next)
+    const servers = { ...state.servers, [id]: outage === next.outage ? next : { ...next, outage } }
+    const { rivals, events: ofAll } = rivalsAfter(state.rivals, Object.values(servers), momentOf(event) ?? state.now)
+    return withEvents({ ...state, servers, rivals }, [...events, ...ofAll])
   })
+}
+
+/** Our clock in epoch ms; null: it has none. */
+function momentOf(event: SourceEvent): number | null {
+  if (event.kind === 'sample') return event.sample.at
+  return event.kind === 'link' ? (event.link.at ?? event.link.since) : null
+}
+
+/** Puts events on the list, each in its place by its time. */
+export function addEvents(store: Store, events: readonly NewEvent[]): void {
+  store.setState(state => withEvents(state, events))
+}
+
+function withEvents(state: State, events: readonly NewEvent[]): State {
+  if (events.length === 0) return state
+  const { eventsTold } = state
+  return { ...state, events: eventsWith(state.events, events, eventsTold), eventsTold: eventsTold + events.length }
 }
 
 function heard(server: ServerState, event: SourceEvent): ServerState {
   switch (event.kind) {
     case 'link':
-      return { ...server, link: event.link, tls: event.tls ?? server.tls }
+      return { ...server, link: event.link, tls: event.tls ?? server.tls, lastNotice: noticeOf(event.link) ?? server.lastNotice }
     case 'facts':
       return { ...server, facts: event.facts }
     case 'fileSystems':
@@ -55,6 +80,11 @@ function heard(server: ServerState, event: SourceEvent): ServerState {
     case 'sample':
       return withSample(server, event.sample)
   }
+}
+
+/** That it can't take us just now (57P03) is no notice: it is what the link says for as long as it is so. */
+function noticeOf({ code, why, since, at = since }: Link): ServerState['lastNotice'] {
+  return code && code !== '57P03' && why !== null && isSqlState(code) ? { at, code, text: why } : null
 }
 
 function withSample(server: ServerState, sample: Sample): ServerState {
@@ -68,7 +98,7 @@ function withSample(server: ServerState, sample: Sample): ServerState {
     }),
   )
   const told = remembering(next, sample)
-  return server.kind === 'pgbouncer' ? { ...told, firstSeen: kept(server.firstSeen, seenMarks(told), sample.at) } : told
+  return { ...told, firstSeen: kept(server.firstSeen, marksOf(told), sample.at) }
 }
 
 /** What is kept of samples beyond their own time. */
@@ -219,12 +249,21 @@ export function setOwnPid(store: Store, server: string, pid: number, there: bool
 /** How long an ended deed is told of when all went well, and when something didn't. Milliseconds. */
 const toldMs = { well: 15_000, trouble: 60_000 }
 
+/** A deed begins, which is an event. */
 export function addWork(store: Store, work: Work): void {
-  store.setState(state => ({ ...state, works: [...state.works, work] }))
+  store.setState(state => withEvents({ ...state, works: [...state.works, work] }, [workBegun(work)]))
 }
 
+/** Changes a deed; its end is an event. */
 export function changeWork(store: Store, id: number, change: Partial<Work>): void {
-  store.setState(state => ({ ...state, works: state.works.map(work => (work.id === id ? { ...work, ...change } : work)) }))
+  store.setState(state => {
+    const works = state.works.map(work => (work.id === id ? { ...work, ...change } : work))
+    const ended = change.endedAt ? works.filter(work => work.id === id) : []
+    return withEvents(
+      { ...state, works },
+      ended.map(work => workEnded(work, change.endedAt as number)),
+    )
+  })
 }
 
 export function changeWorkItem(store: Store, id: number, index: number, change: Partial<WorkItem>): void {

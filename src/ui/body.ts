@@ -104,7 +104,7 @@ function listLines(
   const { servers, now } = picture(state)
   const rowTone = (row: AnyRow): Tone | undefined => {
     const server = servers[String(row.server)]
-    if (server && linkOf(server, now, state.settings.intervalMs).state !== 'up') return 'dim'
+    if (server && !list.remembered && linkOf(server, now, state.settings.intervalMs).state !== 'up') return 'dim'
     return list.rowTone?.(row)
   }
   const drawn = table({

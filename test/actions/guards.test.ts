@@ -509,6 +509,7 @@ describe('the menu of F9', () => {
     indexes: ['REINDEX INDEX', 'DROP INDEX', 'Exact bloat'],
     databases: [],
     tablespaces: [],
+    events: [],
   }
   const lists = panels.flatMap(panel => panel.lists.map(list => list.id))
 

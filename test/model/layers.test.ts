@@ -41,6 +41,7 @@ const rules: Readonly<Record<string, Rule>> = {
       'src/model/format.ts',
       'src/model/untrusted.ts',
       'src/panels/arrange.ts',
+      'src/panels/events.ts',
       'src/panels/finding.ts',
       'src/panels/index.ts',
       'src/panels/panel.ts',

@@ -11,8 +11,9 @@ import { drawable, untrusted } from '../../src/model/untrusted.ts'
 import { panels } from '../../src/panels/index.ts'
 import type { AnyRow } from '../../src/panels/panel.ts'
 import { activity } from '../../src/sql/activity.ts'
-import type { Confirm, Frozen, OwnPause, State, Subject, View, Work, WorkItem } from '../../src/store/state.ts'
+import type { Confirm, Frozen, Link, OwnPause, State, Subject, View, Work, WorkItem } from '../../src/store/state.ts'
 import { createAppStore, freshListView } from '../../src/store/store.ts'
+import { addEvents, receive } from '../../src/store/updates.ts'
 import { screen } from '../../src/ui/screen.ts'
 import { type Line, paint, plain } from '../../src/ui/spans.ts'
 import {
@@ -264,6 +265,29 @@ const deeds: readonly Golden[] = [
   },
 ]
 
+/** Something has just happened, on a pane of its own. */
+function news(condition: Condition, columns: number, rows: number): State {
+  const store = createAppStore(scene(condition, 'activity', columns, rows))
+  addEvents(store, [
+    { at: noon - 3000, server: primary, kind: 'crash', level: 'critical', say: 'server crashed, sessions reset' },
+    { at: noon - 1000, server: primary, kind: 'back', level: 'ok', say: 'back, recovery took 1.9 s' },
+    { at: noon - 500, server: primary, kind: 'reload', level: 'info', say: 'configuration reloaded' },
+  ])
+  return store.getState()
+}
+
+/** The primary was stopped twelve seconds ago. */
+function down(state: State): State {
+  const there = { ...state.servers[primary]!, lastAnswerAt: noon - 12_300 }
+  const store = createAppStore({ ...state, servers: { ...state.servers, [primary]: there } })
+  const ended = 'terminating connection due to administrator command'
+  const refused = 'nothing listens at pg1 port 5432 (connection refused)'
+  const heard = (link: Link) => receive(store, { kind: 'link', server: primary, link })
+  heard({ state: 'connecting', word: 'CONNECTING', since: noon - 12_000, why: ended, code: '57P01' })
+  heard({ state: 'down', word: 'DOWN', since: noon - 11_950, why: refused, code: 'ECONNREFUSED' })
+  return store.getState()
+}
+
 function compressing(count: number): State {
   const state = cluster('chunks')
   const all = those(state, 'chunks', row => row.is_compressed === false)
@@ -308,6 +332,16 @@ const golden: readonly Golden[] = [
       return { ...viewed(state, { perList, prompt: { kind: 'find', text: 'upd' } }), held }
     },
   },
+  ...sizes.map(([columns, rows]) => ({ name: `news-${columns}x${rows}`, state: () => news('normal', columns, rows) })),
+  { name: 'news-quiet-80x24', state: () => news('empty', 80, 24) },
+  {
+    name: 'servers-down-80x24',
+    state: () => {
+      const state = down(scene('normal', 'activity', 80, 24))
+      return viewed(state, { dialog: { kind: 'servers', top: 0 } })
+    },
+  },
+  { name: 'events-down-120x40', state: () => down(scene('normal', 'events', 120, 40)) },
   { name: 'no-server-80x24', state: () => viewed(stateOf([]), { size: { columns: 80, rows: 24 } }) },
   ...deeds,
 ]
@@ -550,9 +584,9 @@ describe('any size', () => {
     const of = (columns: number) => plain(draw(scene('normal', 'locks', columns, 24))[5]!)
     expect([of(80), of(60), of(40)]).toMatchInlineSnapshot(`
       [
-        "1 Activity 2 Locks 3 Replication 4 Chunks 5 Pools 6 Tables 7 Progress @ pg1:5432",
-        "1 Act… 2 Locks 3 Rep… 4 Chu… 5 Poo… 6 Tab… 7 Pro… @ pg1:5432",
-        "1 2 Locks 3 4 5 6 7           @ pg1:5432",
+        "1 Activ… 2 Locks 3 Repli… 4 Chunks 5 Pools 6 Tables 7 Progr… 0 Events @ pg1:5432",
+        "1 Ac… 2 Locks 3 Re… 4 Ch… 5 Po… 6 Ta… 7 Pr… 0 Ev… @ pg1:5432",
+        "1 2 Locks 3 4 5 6 7 0         @ pg1:5432",
       ]
     `)
   })
