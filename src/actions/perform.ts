@@ -333,7 +333,7 @@ function cutOff(ids: readonly number[], { works }: State): readonly string[] {
         .filter(({ outcome }) => outcome === null || outcome === 'failed')
         .map(
           item =>
-            `pgvigil: ${drawable(server)}: ${label} ${item.label}: ${item.say || (item.begunAt === null ? 'not begun' : 'it goes on')}`,
+            `pgvigil: ${drawable(server)}: ${label} ${item.label}: ${item.say || (item.begunAt === null ? 'not begun' : 'it goes on on the server')}`,
         ),
     )
 }

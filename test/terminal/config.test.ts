@@ -518,7 +518,7 @@ describe('c', () => {
       terminal.write('z')
       await terminal.waitFor(/^.*Compress.*\?/m)
       terminal.write('y')
-      await terminal.waitFor(/Compress chunk on zwei: 0 done of 1/)
+      await terminal.waitFor(/Compress chunk _hyper\S+ on zwei: under way/)
       await choose(terminal, 'beta')
       await terminal.waitFor(refused)
       await titled(terminal, 'alpha')
