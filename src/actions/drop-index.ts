@@ -35,7 +35,7 @@ async function whyKept(target: IndexTarget, session: DeedSession, hands: Hands):
 
 async function runDrop(target: IndexTarget, hands: Hands): Promise<Report> {
   const session = await hands.open({ lockTimeoutMs })
-  const stands = whyShared(session, target) ?? (await whyKept(target, session, hands))
+  const stands = whyShared(session) ?? (await whyKept(target, session, hands))
   if (stands) return stands
   try {
     const held = await awaitTable(session, target.indrelid, target.table_qualified, 'ShareUpdateExclusiveLock')

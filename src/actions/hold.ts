@@ -30,11 +30,10 @@ export async function lookAgain(session: DeedSession, oid: bigint, qualified: Un
 export const isReport = (value: WireRow | Report): value is Report => 'outcome' in value
 
 /**
- * A connection behind a pooler keeps no lock_timeout, and can't be cancelled: what would make others wait is not done there. A server that has one
- * session for all (`concurrently` empty) has nobody who could wait.
+ * A connection behind a pooler keeps no lock_timeout, and can't be cancelled: what would make others wait is not done there.
  */
-export function whyShared(session: DeedSession, target: { readonly concurrently: string }): Report | null {
-  if (session.pid !== null || target.concurrently === '') return null
+export function whyShared(session: DeedSession): Report | null {
+  if (session.pid !== null || session.single) return null
   const say =
     'nothing was done: this connection goes through a pooler, where no lock_timeout holds and nothing can be cancelled; connect to PostgreSQL itself'
   return { outcome: 'refused', say }

@@ -36,7 +36,6 @@ import {
 
 /** What REINDEX is done to: a table or an index. */
 type Rebuilt = Frozen & {
-  readonly concurrently: string
   readonly oid: bigint
   readonly qualified: Untrusted
   readonly tableOid: bigint
@@ -85,7 +84,7 @@ const shareUpdate = 'ShareUpdateExclusiveLock'
 
 async function rebuild(statement: string, target: Rebuilt, hands: Hands): Promise<Report> {
   const session = await hands.open({ lockTimeoutMs })
-  const shared = whyShared(session, target)
+  const shared = whyShared(session)
   if (shared) return shared
   const first = await whyChanged(session, target)
   if (first) return first

@@ -18,7 +18,7 @@ export type Plan = {
 
 export async function runVacuum(plan: Plan, target: TableTarget, hands: Hands): Promise<Report> {
   const session = await hands.open({ lockTimeoutMs })
-  const shared = whyShared(session, target)
+  const shared = whyShared(session)
   if (shared) return shared
   const first = await lookAgain(session, target.relid, target.qualified)
   if (isReport(first)) return first
