@@ -42,9 +42,12 @@ const lendMs = longestStatementMs + 3000
 const mostPatience = 4
 /** Each row whose detail was opened is a want of its own: they are not kept for ever. */
 const rememberedWants = 500
+/** What has waited for a lock in vain is not asked again for so long: what needs no lock must not wait behind it at each tick. Milliseconds. */
+const lockedPauseMs = 2000
 /** SQLSTATE of a lock_timeout. */
 const lockNotAvailable = '55P03'
-const retry = { firstMs: 250, capMs: 5000, jitter: 0.2, deniedMs: 30_000 }
+// With the jitter never more than 5 s: so soon after a server is back it is LIVE.
+const retry = { firstMs: 250, capMs: 4000, jitter: 0.2, deniedMs: 30_000 }
 /** A session that was lost sooner than this is another failure in a row, not a success that ends the row. Milliseconds. */
 const lastingMs = 5000
 
@@ -76,6 +79,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   // When each want was last begun, by query and values: what says whether it is due.
   const begunAt = new Map<string, number>()
   let link: Link = { state: 'connecting', word: 'CONNECTING', since: Date.now(), why: null }
+  // Wants that met a lock, and until when they are not asked again.
+  const heldBackUntil = new Map<string, number>()
   // Rounds of `forEach` queries that are not through yet, by query.
   const rounds = new Map<
     string,
@@ -123,6 +128,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
       }
       session = opened
       begunAt.clear()
+      heldBackUntil.clear()
       rounds.clear()
       await readFacts()
       report({ state: 'up', word: 'LIVE', why: null }, opened.tls)
@@ -201,6 +207,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   }
 
   function due(query: Query, key: string): boolean {
+    if (Date.now() < (heldBackUntil.get(key) ?? 0)) return false
     const last = begunAt.get(key)
     if (last === undefined) return true
     // A poke comes between two ticks: what was asked within this interval is not asked again.
@@ -208,13 +215,15 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
     return Date.now() - last >= paceMs
   }
 
-  async function readWant({ query, params }: Want): Promise<void> {
+  async function readWant(want: Want): Promise<void> {
+    const { query, params } = want
     const text = textOf(query)
     if (text === null) return
     try {
       receive({ kind: 'sample', sample: { server: id, query: query.id, skipped: [], ...(await ask(query, text, params)) } })
     } catch (error) {
       refusedOrThrow(query, error)
+      if ((error as ServerError).code === lockNotAvailable) heldBackUntil.set(keyOf(want), Date.now() + lockedPauseMs)
     }
   }
 

@@ -1,14 +1,15 @@
 // Which queries the screen needs of a server now: what every server is asked anyway, and what the lists in view ask for.
 
+import { catalogLocks, catalogs } from '../sql/catalogs.ts'
 import { showDatabases, showPools, showState, showStats } from '../sql/pgbouncer.ts'
 import type { Query } from '../sql/query.ts'
 import { receiver } from '../sql/replication.ts'
 import { counters, pulse } from '../sql/server.ts'
-import type { State, Want } from '../store/state.ts'
+import type { ServerState, State, Want } from '../store/state.ts'
 import type { AnyList } from './panel.ts'
 import { listOf, panelOf, selectedRow, viewOf } from './shown.ts'
 
-const always = { postgres: [pulse, counters, receiver], pgbouncer: [showPools, showDatabases, showStats, showState] }
+const always = { postgres: [pulse, counters, receiver, catalogs], pgbouncer: [showPools, showDatabases, showStats, showState] }
 
 /** The live screen: the lists of the pane shown. A cluster pane asks all its servers, another only the server in focus. */
 export function wantedOnScreen(state: State, serverId: string): readonly Want[] {
@@ -28,7 +29,8 @@ function wanted(state: State, serverId: string, lists: readonly AnyList[], inFoc
   const asked = lists
     .flatMap(list => list.needs)
     .filter(query => query.on === server.kind && (query.on === 'pgbouncer' || inFocus))
-  const queries = new Set<Query>([...always[server.kind], ...asked, ...watched(state, serverId)])
+  const locked = metLock(server, state.now) ? [catalogLocks] : []
+  const queries = new Set<Query>([...always[server.kind], ...locked, ...asked, ...watched(state, serverId)])
   const wants: Want[] = []
   for (const query of queries) {
     if (query.needs?.extension === 'timescaledb' && serverId !== state.settings.timescaleId) continue
@@ -38,6 +40,14 @@ function wanted(state: State, serverId: string, lists: readonly AnyList[], inFoc
   }
   return wants
 }
+
+/** So long after something of ours has waited for a lock in vain it is asked who locks catalogs. Milliseconds. */
+const lockedLatelyMs = 12_000
+
+const metLock = ({ readings }: ServerState, now: number) =>
+  Object.values(readings).some(
+    ({ problem }) => problem?.kind === 'failed' && problem.code === '55P03' && now - problem.at < lockedLatelyMs,
+  )
 
 /** What an open question, or a pause of ours, needs to know of a server, whatever is shown. */
 function watched({ view, pauses }: State, serverId: string): readonly Query[] {

@@ -7,6 +7,7 @@ import { type Folder, temporaryFolder } from '../../src/lab/folder.ts'
 import { type PostgresServer, type PostgresVersion, startPostgres, startStandby } from '../../src/lab/postgres.ts'
 import { decodeRow, textOnly } from '../../src/server/decode.ts'
 import * as activity from '../../src/sql/activity.ts'
+import * as catalogs from '../../src/sql/catalogs.ts'
 import * as databases from '../../src/sql/databases.ts'
 import * as indexes from '../../src/sql/indexes.ts'
 import * as locks from '../../src/sql/locks.ts'
@@ -17,7 +18,7 @@ import * as server from '../../src/sql/server.ts'
 import * as tables from '../../src/sql/tables.ts'
 
 const isQuery = (value: unknown): value is Query => typeof value === 'object' && value !== null && 'variants' in value
-const queries = [activity, databases, indexes, locks, progress, replication, server, tables].flatMap(file =>
+const queries = [activity, catalogs, databases, indexes, locks, progress, replication, server, tables].flatMap(file =>
   Object.values(file).filter(isQuery),
 )
 
