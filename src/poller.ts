@@ -36,6 +36,8 @@ export type Poller = {
 
 /** No statement may take longer on a server; those of a tick are bounded by the interval besides. */
 const longestStatementMs = 5000
+/** What has a pace of its own and this one or a shorter one takes little time. Seconds. */
+const quickEverySeconds = 5
 /** A lent statement may stand behind one of those. Milliseconds. */
 const lendMs = longestStatementMs + 3000
 /** A server that answers, but slower than its bound, is given more time: so many times its bound at the most. */
@@ -238,7 +240,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
 
   function refusedOrThrow(query: Query, error: unknown): void {
     if (!(error instanceof ServerError) || error.kind !== 'refused') throw error
-    if (error.code === '57014' && query.every === 'tick') {
+    if (error.code === '57014' && isQuick(query)) {
       patience = Math.min(mostPatience, patience * 2)
       slowestMs = Number.POSITIVE_INFINITY
     }
@@ -250,10 +252,10 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
 
   async function ask(query: Query, text: string, values: readonly (string | number)[]): Promise<ReadResult> {
     const current = session as Session
-    const ownPace = query.every !== 'tick'
-    await current.limitStatements(ownPace ? longestStatementMs : statementMs(), answerMs())
-    const result = await current.read(query, text, values, ownPace ? longestStatementMs + 500 : answerMs())
-    if (!ownPace) slowestMs = Math.max(slowestMs, result.tookMs)
+    const quick = isQuick(query)
+    await current.limitStatements(quick ? statementMs() : longestStatementMs, answerMs())
+    const result = await current.read(query, text, values, quick ? answerMs() : longestStatementMs + 500)
+    if (quick) slowestMs = Math.max(slowestMs, result.tookMs)
     return result
   }
 
@@ -357,6 +359,11 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
       wake?.()
     },
   }
+}
+
+/** What is asked so often is bounded as the queries of a tick are: a server that hangs is to be noticed as soon in the middle of it. */
+function isQuick({ every }: Query): boolean {
+  return every === 'tick' || every <= quickEverySeconds
 }
 
 function spread(ms: number): number {
