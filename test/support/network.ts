@@ -13,8 +13,9 @@ export type Network = {
   /** `relay`: no namespaces here, for this reason. */
   readonly kind: 'packets' | 'relay'
   readonly why: string | null
-  /** How the monitor reaches the server of this index. */
-  conninfo(index: number): string
+  /** How the monitor reaches the server of this index, and what its line begins with. */
+  conninfo(index: number, application?: string): string
+  id(index: number): string
   /** The same server by the name `localhost`; only with packets. */
   localhost(index: number): string
   drop(index: number): void
@@ -99,7 +100,9 @@ async function packets(servers: readonly PostgresServer[], folder: string): Prom
   return {
     kind: 'packets',
     why: null,
-    conninfo: index => `postgres://postgres@${address(index)}:5432/postgres`,
+    conninfo: (index, application = 'pgvigil') =>
+      `postgres://postgres@${address(index)}:5432/postgres?application_name=${application}`,
+    id: index => `${address(index)}:5432`,
     localhost: index => `postgres://postgres@localhost:${ports[index]}/postgres`,
     drop: index => void setMac(index, lost),
     heal: index => void setMac(index, right),
@@ -119,11 +122,13 @@ async function relayed(servers: readonly PostgresServer[], why: string): Promise
     servers.map(async ({ port }) => ({ host: '127.0.0.1', port: await freePort(), to: { host: '127.0.0.1', port } })),
   )
   const ports = await relay(null, places, children)
-  const conninfo = (index: number) => `postgres://postgres@127.0.0.1:${ports[index]}/postgres`
+  const conninfo = (index: number, application = 'pgvigil') =>
+    `postgres://postgres@127.0.0.1:${ports[index]}/postgres?application_name=${application}`
   return {
     kind: 'relay',
     why,
     conninfo,
+    id: index => `127.0.0.1:${ports[index]}`,
     localhost: conninfo,
     drop: index => void children[0]!.send({ index, dropping: true }),
     heal: index => void children[0]!.send({ index, dropping: false }),

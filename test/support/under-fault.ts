@@ -47,6 +47,8 @@ export type Steady = {
   /** Watched by the terminal, and in no trouble. */
   readonly others: readonly Named[]
   readonly intervalMs?: number
+  /** Where several monitors watch one server: the application_name of this one. */
+  readonly application?: string
   /** How long to look. */
   readonly forMs?: number
   /** Asked again and again meanwhile. */
@@ -60,7 +62,10 @@ const keyMs = 200
  * For as long as asked: others LIVE, asked by us at least every two intervals, and every key answered within 200 ms. Begins and ends on the
  * Activity pane.
  */
-export async function staysUsable(terminal: Terminal, { others, intervalMs = 1000, forMs = 4000, look }: Steady): Promise<void> {
+export async function staysUsable(
+  terminal: Terminal,
+  { others, intervalMs = 1000, application = 'pgvigil', forMs = 4000, look }: Steady,
+): Promise<void> {
   const until = performance.now() + forMs
   const clients = await Promise.all(others.map(({ port }) => connect({ port, application_name: 'looker' })))
   let ended = false
@@ -69,7 +74,7 @@ export async function staysUsable(terminal: Terminal, { others, intervalMs = 100
   const watching = (async () => {
     while (!ended) {
       for (const other of others) words.add(wordOf(terminal, other))
-      agesMs.push(...(await Promise.all(clients.map(silenceMs))))
+      agesMs.push(...(await Promise.all(clients.map(client => silenceMs(client, application)))))
       look?.()
       await sleep(50)
     }
@@ -92,10 +97,11 @@ export async function staysUsable(terminal: Terminal, { others, intervalMs = 100
 }
 
 /** How long ago our session there has begun its last statement, in milliseconds by the server's clock; of several the longest. */
-async function silenceMs(client: pg.Client): Promise<number> {
+async function silenceMs(client: pg.Client, application: string): Promise<number> {
   const { rows } = await client.query(
     `select coalesce(max(extract(epoch from clock_timestamp() - query_start)), 9e9)::float8 as seconds
-       from pg_stat_get_activity(null) where application_name = 'pgvigil'`,
+       from pg_stat_get_activity(null) where application_name = $1`,
+    [application],
   )
   return rows[0].seconds * 1000
 }
@@ -135,9 +141,10 @@ export async function quits(terminal: Terminal): Promise<void> {
 }
 
 /** Pids of our sessions on a server, oldest first. */
-export async function ownPids(client: pg.Client): Promise<readonly number[]> {
+export async function ownPids(client: pg.Client, application = 'pgvigil'): Promise<readonly number[]> {
   const { rows } = await client.query(
-    `select pid from pg_stat_get_activity(null) where application_name = 'pgvigil' order by backend_start`,
+    `select pid from pg_stat_get_activity(null) where application_name = $1 order by backend_start`,
+    [application],
   )
   return rows.map(row => row.pid as number)
 }
