@@ -1,6 +1,5 @@
 // Servers that hang: stopped processes answer nothing, and no timeout of theirs fires.
 
-import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 const frozen = new Set<number>()
@@ -32,8 +31,8 @@ export function thaw(): void {
 
 export function childrenOf(pid: number): readonly number[] {
   try {
-    const text = execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' })
-    return text.trim().split('\n').map(Number)
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
+    return text.trim().split(' ').filter(Boolean).map(Number)
   } catch {
     return []
   }

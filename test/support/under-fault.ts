@@ -106,6 +106,25 @@ async function silenceMs(client: pg.Client, application: string): Promise<number
   return rows[0].seconds * 1000
 }
 
+/** Looks from now on how long our session has been silent on a server; `stop` resolves to all that was seen, in milliseconds. */
+export function watchSilence(client: pg.Client, application = 'pgvigil'): { stop(): Promise<readonly number[]> } {
+  const seen: number[] = []
+  let ended = false
+  const looking = (async () => {
+    while (!ended) {
+      seen.push(await silenceMs(client, application))
+      await sleep(50)
+    }
+  })()
+  return {
+    stop: async () => {
+      ended = true
+      await looking
+      return seen
+    },
+  }
+}
+
 /** Help and back, another pane and back, the sort and back: how long each took, in milliseconds. */
 async function pressed(terminal: Terminal): Promise<readonly number[]> {
   const heading = () => terminal.screen().find(text => /^ PID /.test(text)) ?? ''
