@@ -116,7 +116,7 @@ describe('F10: stop and start', () => {
 
     // Recovery asks an archive that takes its time.
     await server.stop('fast')
-    configure(server.dataDir, { restore_command: 'sleep 1; false' })
+    configure(server.dataDir, { restore_command: 'sleep 3; false' })
     const signal = join(server.dataDir, 'recovery.signal')
     writeFileSync(signal, '', { mode: 0o600 })
     const account = serverAccount()

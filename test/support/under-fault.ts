@@ -55,8 +55,8 @@ export type Steady = {
   readonly look?: () => void
 }
 
-/** What is allowed a key until its answer is on the screen. Milliseconds. */
-const keyMs = 200
+/** What is allowed a key until its answer is on the screen; and one key in twenty, where the machine is busy with something else. Milliseconds. */
+const keyMs = { usual: 200, most: 500 }
 
 /**
  * For as long as asked: others LIVE, asked by us at least every two intervals, and every key answered within 200 ms. Begins and ends on the
@@ -90,7 +90,10 @@ export async function staysUsable(
     await watching
     await Promise.all(clients.map(client => client.end()))
   }
-  expect(Math.max(...answersMs), `keys were answered after ${answersMs.map(Math.round)} ms`).toBeLessThanOrEqual(keyMs)
+  const said = `keys were answered after ${answersMs.map(Math.round)} ms`
+  const slow = answersMs.filter(ms => ms > keyMs.usual)
+  expect(slow.length, said).toBeLessThanOrEqual(Math.ceil(answersMs.length / 20))
+  expect(Math.max(...answersMs), said).toBeLessThanOrEqual(keyMs.most)
   if (others.length === 0) return
   expect([...words]).toEqual(['LIVE'])
   expect(Math.max(...agesMs), 'ms since a server that is well was asked last').toBeLessThanOrEqual(2 * intervalMs)
