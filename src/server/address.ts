@@ -41,12 +41,14 @@ export async function addressesOf(host: string): Promise<readonly string[]> {
 }
 
 async function found(host: string): Promise<readonly string[]> {
+  const from = performance.now()
   for (const name of namesToAsk(await readFile('/etc/resolv.conf', 'utf8').catch(() => ''), host)) {
     const addresses = await askNameServers(name)
     if (addresses === 'no name server') break
     if (addresses.length > 0) return addresses
   }
-  // Other sources that the system may have (mDNS, LDAP). The name servers answer, or there are none: this is quick.
+  // Other sources that the system may have (mDNS, LDAP): asked only where its resolver will not wait for name servers.
+  if (performance.now() - from >= serverMs) throw silence(`the name servers are slow to say that there is no ${host}`)
   return (await lookup(host, { all: true, order: 'verbatim' })).map(({ address }) => address)
 }
 
@@ -60,8 +62,10 @@ async function askNameServers(name: string): Promise<readonly string[] | 'no nam
   const codes = answers.map(answer => (answer.status === 'rejected' ? (answer.reason as { code: string }).code : 'ENODATA'))
   if (codes.every(code => unknown.has(code))) return []
   if (codes.includes('ECONNREFUSED')) return 'no name server'
-  throw Object.assign(new Error(`no answer about ${name}: ${codes.join(', ')}`), { code: 'EAI_AGAIN' })
+  throw silence(`no answer about ${name}: ${codes.join(', ')}`)
 }
+
+const silence = (why: string) => Object.assign(new Error(why), { code: 'EAI_AGAIN' })
 
 /** An address of ours that other networks can be reached from. */
 function hasIPv6(): boolean {
