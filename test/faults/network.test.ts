@@ -6,6 +6,7 @@ import { connect } from '../../src/lab/client.ts'
 import { type Folder, temporaryFolder } from '../../src/lab/folder.ts'
 import { type PostgresServer, startPostgres } from '../../src/lab/postgres.ts'
 import { type Network, noNamespaces, startNetwork } from '../support/network.ts'
+import { skipped } from '../support/skipped.ts'
 import { build, endAll } from '../support/terminal.ts'
 import { ageOf, live, monitored, type Named, ownPids, quits, sleep, staysUsable, wordOf } from '../support/under-fault.ts'
 
@@ -108,8 +109,8 @@ it('F7: lost again and again for a second: the picture goes on, and there is nev
   await quits(terminal)
 })
 
-it.skipIf(why !== null)(
-  `F40: no name server answers for six names${why === null ? '' : ` (needs network namespaces: ${why})`}: an address, a socket and localhost are LIVE within 3 s, no older than two intervals, and q ends it`,
+it.skipIf(skipped('F40, dead name servers', why && `no network namespaces: ${why}`))(
+  'F40: no name server answers for six names: an address, a socket and localhost are LIVE within 3 s, no older than two intervals, and q ends it',
   async () => {
     const dead = Array.from({ length: 6 }, (_, i) => `host=dead${i}.example.com user=postgres`)
     const socket = `host=${other.socketDir} port=${other.port} user=postgres`

@@ -8,12 +8,13 @@ import { type Folder, temporaryFolder } from '../../src/lab/folder.ts'
 import { findPgbouncer, type PgbouncerServer, startPgbouncer } from '../../src/lab/pgbouncer.ts'
 import { type PostgresServer, startPostgres } from '../../src/lab/postgres.ts'
 import { freezePids, thaw } from '../support/freeze.ts'
+import { skipped } from '../support/skipped.ts'
 import { build, endAll, startMonitor } from '../support/terminal.ts'
 import { ageOf, lineOf, live, monitored, type Named, named, quits, sleep, staysUsable, wordOf } from '../support/under-fault.ts'
 
-const installed = findPgbouncer() !== null
+const missing = findPgbouncer() ? null : 'PgBouncer is not installed'
 
-describe.skipIf(!installed)(installed ? 'PgBouncer' : 'PgBouncer (skipped: it is not installed)', () => {
+describe.skipIf(skipped('F23 and other faults of a pooler', missing))('PgBouncer', () => {
   let folder: Folder
   let server: PostgresServer
   let pooler: PgbouncerServer

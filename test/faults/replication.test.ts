@@ -9,6 +9,7 @@ import { connect, withClient } from '../../src/lab/client.ts'
 import { type Folder, temporaryFolder } from '../../src/lab/folder.ts'
 import { type PostgresServer, startPostgres, startStandby } from '../../src/lab/postgres.ts'
 import { childNamed, freezePids, thaw } from '../support/freeze.ts'
+import { skipped } from '../support/skipped.ts'
 import { build, endAll, type Terminal } from '../support/terminal.ts'
 import { lineOf, live, monitored, type Named, named, ownPids, quits, sleep, staysUsable, wordOf } from '../support/under-fault.ts'
 
@@ -206,8 +207,8 @@ time_t time(time_t *t) {
 }
 `
 
-describe.skipIf(!compiler)(
-  `F21: the standby's clock is wrong${compiler ? '' : ' (skipped: no C compiler to make it so)'}`,
+describe.skipIf(skipped('F21, a wrong clock', compiler ? null : 'no C compiler to make it so'))(
+  "F21: the standby's clock is wrong",
   () => {
     let library: string
     beforeAll(() => {

@@ -7,6 +7,7 @@ import { type Folder, temporaryFolder } from '../../src/lab/folder.ts'
 import { findPgbouncer, type PgbouncerServer, startPgbouncer } from '../../src/lab/pgbouncer.ts'
 import { type PostgresServer, startPostgres } from '../../src/lab/postgres.ts'
 import { freePort } from '../../src/lab/process.ts'
+import { skipped } from '../support/skipped.ts'
 import { build, endAll, type Terminal } from '../support/terminal.ts'
 import { lineOf, live, monitored, type Named, named, quits, sleep, wordOf } from '../support/under-fault.ts'
 
@@ -26,6 +27,7 @@ afterAll(async () => {
   await folder.remove()
 })
 
+const noPooler = findPgbouncer() ? null : 'PgBouncer is not installed'
 const nonsense = /NaN|Infinity|undefined|\bnull\b|Invalid Date|\[object/
 /** The rate of transactions in the line of a server, as it stands there. */
 const tps = (terminal: Terminal, of: { readonly id: string }) => / (\S+) tps/.exec(lineOf(terminal, of))?.[1] ?? null
@@ -92,37 +94,34 @@ describe('F39: counters that begin anew', () => {
     await quits(terminal)
   })
 
-  it.skipIf(!findPgbouncer())(
-    `F39: a PgBouncer that is restarted${findPgbouncer() ? '' : ' (it is not installed)'}: the same`,
-    async () => {
-      const port = await freePort()
-      const databases = { postgres: `host=127.0.0.1 port=${server.port}` }
-      const begin = (): Promise<PgbouncerServer> => startPgbouncer({ dir: folder.path, databases, users: ['postgres'], port })
-      let pooler = await begin()
-      const through = () => connect({ port })
-      let client = await through()
-      let rest = busy(client)
-      const pooled = named(pooler)
-      const terminal = await monitored([server.conninfo, '--pgbouncer', pooler.conninfo], [name, pooled])
-      await terminal.until(() => /\d tps/.test(lineOf(terminal, pooled)), 'a rate', 5000)
-      const rates = watchRates(terminal, pooled)
-      await rest()
-      await pooler.stop()
-      await terminal.until(() => wordOf(terminal, pooled) === 'DOWN', 'DOWN', 3000)
-      const before = rates.seen.length
-      pooler = await begin()
-      client = await through()
-      rest = busy(client)
-      await terminal.until(() => wordOf(terminal, pooled) === 'LIVE' && tps(terminal, pooled) !== null, 'LIVE again', 8000)
-      expect(rates.seen.slice(before)[0] ?? tps(terminal, pooled)).toBe('–')
-      await terminal.until(() => /\d tps/.test(lineOf(terminal, pooled)), 'a rate again', 5000)
-      rates.stop()
-      await rest()
-      await client.end()
-      await pooler.stop()
-      await quits(terminal)
-    },
-  )
+  it.skipIf(skipped('F39, a PgBouncer that is restarted', noPooler))('F39: a PgBouncer that is restarted: the same', async () => {
+    const port = await freePort()
+    const databases = { postgres: `host=127.0.0.1 port=${server.port}` }
+    const begin = (): Promise<PgbouncerServer> => startPgbouncer({ dir: folder.path, databases, users: ['postgres'], port })
+    let pooler = await begin()
+    const through = () => connect({ port })
+    let client = await through()
+    let rest = busy(client)
+    const pooled = named(pooler)
+    const terminal = await monitored([server.conninfo, '--pgbouncer', pooler.conninfo], [name, pooled])
+    await terminal.until(() => /\d tps/.test(lineOf(terminal, pooled)), 'a rate', 5000)
+    const rates = watchRates(terminal, pooled)
+    await rest()
+    await pooler.stop()
+    await terminal.until(() => wordOf(terminal, pooled) === 'DOWN', 'DOWN', 3000)
+    const before = rates.seen.length
+    pooler = await begin()
+    client = await through()
+    rest = busy(client)
+    await terminal.until(() => wordOf(terminal, pooled) === 'LIVE' && tps(terminal, pooled) !== null, 'LIVE again', 8000)
+    expect(rates.seen.slice(before)[0] ?? tps(terminal, pooled)).toBe('–')
+    await terminal.until(() => /\d tps/.test(lineOf(terminal, pooled)), 'a rate again', 5000)
+    rates.stop()
+    await rest()
+    await client.end()
+    await pooler.stop()
+    await quits(terminal)
+  })
 })
 
 it('F40: a role without any right: the pages are there, say restricted, and call nobody idle or active', async () => {
