@@ -40,15 +40,20 @@ export type Poller = {
 
 /** No statement may take longer on a server; those of a tick are bounded by the interval besides. */
 const longestStatementMs = 5000
+/** What has a pace of its own and this one or a shorter one takes little time. Seconds. */
+const quickEverySeconds = 5
 /** A lent statement may stand behind one of those. Milliseconds. */
 const lendMs = longestStatementMs + 3000
 /** A server that answers, but slower than its bound, is given more time: so many times its bound at the most. */
 const mostPatience = 4
 /** Each row whose detail was opened is a want of its own: they are not kept for ever. */
 const rememberedWants = 500
+/** What has waited for a lock in vain is not asked again for so long: what needs no lock must not wait behind it at each tick. Milliseconds. */
+const lockedPauseMs = 2000
 /** SQLSTATE of a lock_timeout. */
 const lockNotAvailable = '55P03'
-const retry = { firstMs: 250, capMs: 5000, jitter: 0.2, deniedMs: 30_000 }
+// With the jitter never more than 5 s: so soon after a server is back it is LIVE.
+const retry = { firstMs: 250, capMs: 4000, jitter: 0.2, deniedMs: 30_000 }
 /** A session that was lost sooner than this is another failure in a row, not a success that ends the row. Milliseconds. */
 const lastingMs = 5000
 
@@ -80,6 +85,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   // When each want was last begun, by query and values: what says whether it is due.
   const begunAt = new Map<string, number>()
   let link: Link = { state: 'connecting', word: 'CONNECTING', since: Date.now(), why: null }
+  // Wants that met a lock, and until when they are not asked again.
+  const heldBackUntil = new Map<string, number>()
   // Rounds of `forEach` queries that are not through yet, by query.
   const rounds = new Map<
     string,
@@ -129,6 +136,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
       }
       session = opened
       begunAt.clear()
+      heldBackUntil.clear()
       rounds.clear()
       await readFacts()
       report({ state: 'up', word: 'LIVE', why: null }, opened.tls)
@@ -209,6 +217,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   }
 
   function due(query: Query, key: string): boolean {
+    if (Date.now() < (heldBackUntil.get(key) ?? 0)) return false
     const last = begunAt.get(key)
     if (last === undefined) return true
     // A poke comes between two ticks: what was asked within this interval is not asked again.
@@ -216,7 +225,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
     return Date.now() - last >= paceMs
   }
 
-  async function readWant({ query, params }: Want): Promise<void> {
+  async function readWant(want: Want): Promise<void> {
+    const { query, params } = want
     const text = textOf(query)
     if (text === null) return
     try {
@@ -226,6 +236,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
       if (query.id === shutdown.id) leaveLast(result.rows[0] as ShutdownRow | undefined)
     } catch (error) {
       refusedOrThrow(query, error)
+      if ((error as ServerError).code === lockNotAvailable) heldBackUntil.set(keyOf(want), Date.now() + lockedPauseMs)
     }
   }
 
@@ -252,7 +263,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
 
   function refusedOrThrow(query: Query, error: unknown): void {
     if (!(error instanceof ServerError) || error.kind !== 'refused') throw error
-    if (error.code === '57014' && query.every === 'tick') {
+    if (error.code === '57014' && isQuick(query)) {
       patience = Math.min(mostPatience, patience * 2)
       slowestMs = Number.POSITIVE_INFINITY
     }
@@ -264,10 +275,10 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
 
   async function ask(query: Query, text: string, values: readonly (string | number)[]): Promise<ReadResult> {
     const current = session as Session
-    const ownPace = query.every !== 'tick'
-    await current.limitStatements(ownPace ? longestStatementMs : statementMs(), answerMs())
-    const result = await current.read(query, text, values, ownPace ? longestStatementMs + 500 : answerMs())
-    if (!ownPace) slowestMs = Math.max(slowestMs, result.tookMs)
+    const quick = isQuick(query)
+    await current.limitStatements(quick ? statementMs() : longestStatementMs, answerMs())
+    const result = await current.read(query, text, values, quick ? answerMs() : longestStatementMs + 500)
+    if (quick) slowestMs = Math.max(slowestMs, result.tookMs)
     return result
   }
 
@@ -373,6 +384,11 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
       wake?.()
     },
   }
+}
+
+/** What is asked so often is bounded as the queries of a tick are: a server that hangs is to be noticed as soon in the middle of it. */
+function isQuick({ every }: Query): boolean {
+  return every === 'tick' || every <= quickEverySeconds
 }
 
 function spread(ms: number): number {

@@ -1,10 +1,13 @@
 // The worst of what is seen, each with what to do about it: a key to press or a statement to run. Only from what every server is asked
 // anyway, so that it holds on every pane.
 
+import { lockedCatalog } from '../model/catalogs.ts'
 import { ageMs, duration } from '../model/format.ts'
 import { rivalPrimaries } from '../model/replication.ts'
+import { sqlName } from '../model/sql-name.ts'
 import { drawable, short } from '../model/untrusted.ts'
-import { linkOf, picture } from '../store/selectors.ts'
+import { catalogLocks } from '../sql/catalogs.ts'
+import { linkOf, picture, rowsOf, whyUnknown } from '../store/selectors.ts'
 import type { ServerState, State } from '../store/state.ts'
 import { membersOf } from './members.ts'
 import { restrictedNotice } from './sessions.ts'
@@ -25,7 +28,9 @@ function findingsOf(state: State, server: ServerState): readonly Finding[] {
   const link = linkOf(server, now, state.settings.intervalMs)
   if (link.word === 'CONNECTING') return []
   if (link.state !== 'up') {
-    const remedy = remedies[link.word] ?? ''
+    // The server's own words stand in its line: what would help must not be cut off behind them.
+    if (link.word === 'FULL') return [{ level: 'critical', say: `${name} is FULL: ${roomFor(server)}; ${link.why ?? ''}` }]
+    const remedy = link.word === 'DENIED' ? ' (tried again every 30 s)' : ''
     return [{ level: 'critical', say: `${name} is ${link.word}: ${link.why ?? 'no answer'}${remedy}` }]
   }
   if (server.kind === 'pgbouncer') return poolerFindings(state, server, name)
@@ -34,16 +39,17 @@ function findingsOf(state: State, server: ServerState): readonly Finding[] {
   return [...stops, ...postgresFindings(state, server, name)]
 }
 
-const remedies: Partial<Record<string, string>> = {
-  DENIED: ' (tried again every 30 s)',
-  FULL: '; on 16 or later GRANT pg_use_reserved_connections to the monitoring role',
-}
+/** What keeps a connection free for us: reserved_connections is there from 16 on, and for whom it was granted. */
+const roomFor = ({ user }: ServerState) => `GRANT pg_use_reserved_connections TO ${drawable(sqlName(user))} (16 or later)`
 
 function postgresFindings(state: State, server: ServerState, name: string): readonly Finding[] {
   const f = postgresFigures(state, server.id)
   const found: Finding[] = []
   const { standby } = f
   const { lagSeconds, transactionSeconds, connectionsPercent } = state.settings.thresholds
+  const locked =
+    whyUnknown(state, server.id, catalogLocks) === null ? lockedCatalog(rowsOf(state, server.id, catalogLocks)) : null
+  if (locked) found.push({ level: 'critical', say: `${name}: ${locked}; new connections wait` })
   if (standby?.receiver === 'down')
     found.push({ level: 'critical', say: `${name}: the WAL receiver is down, nothing comes in; 3 shows replication` })
   else if (standby && standby.lagSeconds !== null && standby.lagSeconds >= lagSeconds) {

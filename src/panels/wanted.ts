@@ -1,6 +1,7 @@
 // Which queries the screen needs of a server now: what every server is asked anyway, and what the lists in view ask for.
 
 import { unlockedRelations } from '../model/locked.ts'
+import { catalogLocks } from '../sql/catalogs.ts'
 import type { Param, Query } from '../sql/query.ts'
 import { lockedRelations } from '../sql/tables.ts'
 import type { ServerState, State, Want } from '../store/state.ts'
@@ -26,7 +27,8 @@ function wanted(state: State, serverId: string, lists: readonly AnyList[], inFoc
   const asked = lists
     .flatMap(list => list.needs)
     .filter(query => query.on === server.kind && (query.on === 'pgbouncer' || inFocus))
-  const queries = new Set<Query>([...always[server.kind], ...asked, ...watched(state, serverId)])
+  const locked = metLock(server, state.now) ? [catalogLocks] : []
+  const queries = new Set<Query>([...always[server.kind], ...locked, ...asked, ...watched(state, serverId)])
   const wants: Want[] = []
   for (const query of queries) {
     if (query.needs?.extension === 'timescaledb' && serverId !== state.settings.timescaleId) continue
@@ -74,6 +76,14 @@ function askedRelations({ view: { dialog } }: State, serverId: string): string |
   const oids = dialog.targets.filter(({ server }) => server === serverId).flatMap(({ relations = [] }) => relations)
   return oids.length > 0 ? `{${oids.join(',')}}` : null
 }
+
+/** So long after something of ours has waited for a lock in vain it is asked who locks catalogs. Milliseconds. */
+const lockedLatelyMs = 12_000
+
+const metLock = ({ readings }: ServerState, now: number) =>
+  Object.values(readings).some(
+    ({ problem }) => problem?.kind === 'failed' && problem.code === '55P03' && now - problem.at < lockedLatelyMs,
+  )
 
 /** What an open question, a pause or another deed of ours needs to know of a server, whatever is shown. */
 function watched({ view, pauses, works }: State, serverId: string): readonly Query[] {

@@ -93,7 +93,8 @@ function withSample(server: ServerState, sample: Sample): ServerState {
     sample.query,
     entry => ({
       sample,
-      previous: entry.sample,
+      // Counters of before this connection are no beginning for a rate: a crash sets them back, and says so nowhere.
+      previous: entry.sample && server.link.state === 'up' && entry.sample.at < server.link.since ? null : entry.sample,
       problem: null,
     }),
   )

@@ -35,6 +35,23 @@ describe('on the screen', () => {
     }
   })
 
+  test('who locks a catalog is asked while something waits for locks in vain', () => {
+    const problem = (code: string, at: number) => ({
+      ...base,
+      servers: {
+        ...base.servers,
+        a: {
+          ...base.servers.a!,
+          readings: { names: { sample: null, previous: null, problem: { kind: 'failed' as const, error: 'x', code, at } } },
+        },
+      },
+    })
+    expect(asked(base, 'a')).not.toContain('catalogLocks')
+    expect(asked(problem('55P03', noon - 1000), 'a')).toContain('catalogLocks')
+    expect(asked(problem('55P03', noon - 60_000), 'a')).not.toContain('catalogLocks')
+    expect(asked(problem('42501', noon), 'a')).not.toContain('catalogLocks')
+  })
+
   test('a pane of one server asks the one in focus, and the poolers in front of it', () => {
     const state = on({ panel: 'activity', focus: 'a' })
     expect(asked(state, 'a')).toContain('activity')

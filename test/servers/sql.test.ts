@@ -7,6 +7,7 @@ import { type Folder, temporaryFolder } from '../../src/lab/folder.ts'
 import { type PostgresServer, type PostgresVersion, startPostgres, startStandby } from '../../src/lab/postgres.ts'
 import { decodeRow, textOnly } from '../../src/server/decode.ts'
 import * as activity from '../../src/sql/activity.ts'
+import * as catalogs from '../../src/sql/catalogs.ts'
 import * as databases from '../../src/sql/databases.ts'
 import * as events from '../../src/sql/events.ts'
 import * as indexWidths from '../../src/sql/index-widths.ts'
@@ -22,6 +23,7 @@ import * as tables from '../../src/sql/tables.ts'
 const isQuery = (value: unknown): value is Query => typeof value === 'object' && value !== null && 'variants' in value
 const queries = [
   activity,
+  catalogs,
   databases,
   events,
   indexWidths,
