@@ -7,7 +7,9 @@ import { drawable, raw, type Untrusted, untrusted } from './model/untrusted.ts'
 import { panels } from './panels/index.ts'
 import type { AnyList, Panel } from './panels/panel.ts'
 import { namesOf } from './sessions.ts'
+import { indexes } from './sql/indexes.ts'
 import type { Query } from './sql/query.ts'
+import { tables } from './sql/tables.ts'
 import { linkOf, read, rowsOf } from './store/selectors.ts'
 import type { Sample, ServerState, State } from './store/state.ts'
 
@@ -131,6 +133,9 @@ function applies({ id, lists }: AnyAction, server: ServerState, state: State): b
   if (server.role === 'primary' ? onStandby.has(id) : server.role === 'standby' && onPrimary.has(id)) return false
   // Where it is not installed no role lacks anything for it.
   if (id === 'exactBloat' && server.facts?.pgstattupleSchema === null) return false
+  // Of nothing there is nothing that could be lacking.
+  if (lists[0] === 'tables' && rowsOf(state, server.id, tables).length === 0) return false
+  if (lists[0] === 'indexes' && rowsOf(state, server.id, indexes).length === 0) return false
   const ofTimescale = lists.some(list => list === 'chunks' || list === 'jobs')
   return (
     !ofTimescale ||

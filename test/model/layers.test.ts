@@ -105,8 +105,8 @@ const rules: Readonly<Record<string, Rule>> = {
     packages: [node],
   },
   'src/rights.ts': {
-    may: ['src/actions/index.ts', 'src/model/', 'src/panels/', 'src/sessions.ts', 'src/store/selectors.ts'],
-    types: ['src/actions/action.ts', 'src/sql/', 'src/store/state.ts'],
+    may: ['src/actions/index.ts', 'src/model/', 'src/panels/', 'src/sessions.ts', 'src/sql/', 'src/store/selectors.ts'],
+    types: ['src/actions/action.ts', 'src/store/state.ts'],
     packages: [],
   },
   'src/doctor.ts': {
