@@ -8,26 +8,32 @@ import type { State, Want } from '../store/state.ts'
 import type { AnyList } from './panel.ts'
 import { listOf, panelOf, selectedRow, viewOf } from './shown.ts'
 
-const always = { postgres: [pulse, counters, receiver], pgbouncer: [showPools, showDatabases, showStats, showState] }
+/** What every server is asked, whatever is shown. */
+export const always = { postgres: [pulse, counters, receiver], pgbouncer: [showPools, showDatabases, showStats, showState] }
 
 /** The live screen: the lists of the pane shown. A cluster pane asks all its servers, another only the server in focus. */
 export function wantedOnScreen(state: State, serverId: string): readonly Want[] {
   const panel = panelOf(state)
   const inFocus = panel.scope === 'cluster' || serverId === state.view.focus
-  return wanted(state, serverId, panel.lists, inFocus)
+  return wanted(state, serverId, needsOf(panel.lists), inFocus)
 }
 
 /** `snapshot`: the given lists of every server. */
 export function wantedByLists(state: State, serverId: string, lists: readonly AnyList[]): readonly Want[] {
-  return wanted(state, serverId, lists, true)
+  return wanted(state, serverId, needsOf(lists), true)
 }
 
-function wanted(state: State, serverId: string, lists: readonly AnyList[], inFocus: boolean): readonly Want[] {
+/** `check`: the given queries of every server that they are for. */
+export function wantedByQueries(state: State, serverId: string, queries: readonly Query[]): readonly Want[] {
+  return wanted(state, serverId, queries, true)
+}
+
+const needsOf = (lists: readonly AnyList[]) => lists.flatMap(list => list.needs)
+
+function wanted(state: State, serverId: string, needs: readonly Query[], inFocus: boolean): readonly Want[] {
   const server = state.servers[serverId]
   if (!server) return []
-  const asked = lists
-    .flatMap(list => list.needs)
-    .filter(query => query.on === server.kind && (query.on === 'pgbouncer' || inFocus))
+  const asked = needs.filter(query => query.on === server.kind && (query.on === 'pgbouncer' || inFocus))
   const queries = new Set<Query>([...always[server.kind], ...asked, ...watched(state, serverId)])
   const wants: Want[] = []
   for (const query of queries) {

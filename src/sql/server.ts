@@ -3,7 +3,16 @@
 
 import { query, type RowOf } from './query.ts'
 
-/** Once per connection and every half minute. `available_extensions`: comma-separated, those we have panes for. */
+/** Functions that not every role may call and that checks use. */
+const healthFunctions = [
+  'pg_ls_waldir()',
+  'pg_ls_archive_statusdir()',
+  'pg_ls_logdir()',
+  'pg_current_logfile(text)',
+  'pg_read_binary_file(text,bigint,bigint)',
+]
+
+/** Once per connection and every half minute. `callable`: those of healthFunctions that our role may call, between blanks. */
 export const facts = query({
   id: 'facts',
   on: 'postgres',
@@ -30,6 +39,8 @@ export const facts = query({
     timescaledb_schema: 'text',
     pg_stat_statements_version: 'text',
     pg_stat_statements_available: 'bool!',
+    callable: 'text!',
+    collects_log: 'bool!',
   },
   variants: [
     {
@@ -56,7 +67,10 @@ SELECT current_setting('server_version_num')::int AS version_num,
        current_setting('timescaledb.license', true) AS timescaledb_license,
        (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'timescaledb') AS timescaledb_schema,
        (SELECT extversion FROM pg_extension WHERE extname = 'pg_stat_statements') AS pg_stat_statements_version,
-       EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements') AS pg_stat_statements_available
+       EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements') AS pg_stat_statements_available,
+       (SELECT coalesce(string_agg(f, ' '), '') FROM unnest('{${healthFunctions.map(name => `"${name}"`).join(',')}}'::text[]) f
+         WHERE has_function_privilege(f, 'EXECUTE')) AS callable,
+       current_setting('logging_collector')::bool AS collects_log
   FROM pg_database d, pg_roles r
  WHERE d.datname = current_database() AND r.rolname = current_user`,
     },

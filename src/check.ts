@@ -1,0 +1,106 @@
+// `pgvigil check`: the daily checklist for cron, Nagios and whoever wants to know now. Looks once, prints, and ends with the worst level.
+
+import { exitCode, type Format, formats, formatted } from './check-formats.ts'
+import type { Check } from './checks/check.ts'
+import { checks } from './checks/index.ts'
+import { queriesOf, run } from './checks/run.ts'
+import type { Config } from './config/config.ts'
+import { nearest } from './config/nearest.ts'
+import { jsonText } from './model/json.ts'
+import { thresholdKey } from './model/thresholds.ts'
+import { drawable } from './model/untrusted.ts'
+import { panels } from './panels/index.ts'
+import { wantedByQueries } from './panels/wanted.ts'
+import { settled } from './snapshot.ts'
+import type { State } from './store/state.ts'
+import * as update from './store/updates.ts'
+import { watch } from './watch.ts'
+
+const queryBytes = 200
+/** Beyond one interval servers that are slow to answer are waited for so long. Milliseconds. */
+const patienceMs = 10_000
+/** Between the two samples of a figure for a minute: a longer interval would only make cron wait. Milliseconds. */
+const longestIntervalMs = 60_000
+
+export type CheckPlan = { readonly checks: readonly Check[]; readonly format: Format }
+
+export type CheckOptions = {
+  readonly json?: boolean
+  readonly format?: string
+  readonly only?: readonly string[]
+  readonly skip?: readonly string[]
+}
+
+/** Which checks, and how they are printed; or one sentence about what can't be understood. */
+export function checkPlan({
+  json = false,
+  format = json ? 'json' : 'text',
+  only = [],
+  skip = [],
+}: CheckOptions): CheckPlan | { readonly error: string } {
+  const known = formats.find(name => name === format)
+  if (!known) return { error: `--format is one of ${formats.join(', ')}, not ${drawable(format).slice(0, 40)}` }
+  if (json && known !== 'json') return { error: `--json and --format ${known} can't go together` }
+  const ids = checks.map(({ id }) => id)
+  const listed = (given: readonly string[]) =>
+    given
+      .flatMap(text => text.split(','))
+      .map(id => id.trim())
+      .filter(Boolean)
+  const [wanted, unwanted] = [listed(only), listed(skip)]
+  for (const id of [...wanted, ...unwanted]) {
+    if (ids.includes(id)) continue
+    const near = nearest(id, ids)
+    return {
+      error: `there is no check "${drawable(id).slice(0, 40)}" (${near ? `did you mean ${near}?` : 'pgvigil check --list names them'})`,
+    }
+  }
+  const chosen = checks.filter(({ id }) => (wanted.length === 0 || wanted.includes(id)) && !unwanted.includes(id))
+  return chosen.length === 0 ? { error: '--only and --skip leave no check' } : { checks: chosen, format: known }
+}
+
+/** `--list`: each check with its thresholds. */
+export function checkList(config: Pick<Config, 'thresholds'>, json: boolean): string {
+  const limit = (name: Check['warning']) => (name === undefined ? null : { [thresholdKey(name)]: config.thresholds[name] })
+  if (json) {
+    const entries = checks.map(({ id, title, why, of, unit, warning, critical }) => ({
+      id,
+      title,
+      why,
+      of,
+      unit,
+      thresholds: { ...limit(warning), ...limit(critical) },
+    }))
+    return `${jsonText({ format: 1, checks: entries }, 2)}\n`
+  }
+  const idWidth = Math.max(...checks.map(({ id }) => id.length))
+  return checks
+    .map(({ id, title, warning, critical }) => {
+      const limits = [warning, critical].flatMap(name =>
+        name === undefined ? [] : [`${thresholdKey(name)} = ${config.thresholds[name]}`],
+      )
+      return `${id.padEnd(idWidth)}  ${title}${limits.length > 0 ? ` (${limits.join(', ')})` : ''}\n`
+    })
+    .join('')
+}
+
+/** Looks, prints and resolves to the exit code. */
+export async function runCheck(given: Config, plan: CheckPlan): Promise<number> {
+  const config = { ...given, intervalMs: Math.min(given.intervalMs, longestIntervalMs) }
+  const queries = queriesOf(plan.checks)
+  const wanted = (state: State, id: string) => wantedByQueries(state, id, queries)
+  const { store, poller } = watch(config, panels[0]!.id, queryBytes, wanted)
+  process.stdout.on('error', () => process.exit(0))
+  await settled(store, config.intervalMs + patienceMs, id => wanted(store.getState(), id))
+  poller.stop()
+  update.setNow(store, Date.now(), null)
+  const state = store.getState()
+  const findings = run(state, plan.checks)
+  const report = { cluster: config.cluster, at: state.now, findings, thresholds: config.thresholds, notes: [] }
+  await write(formatted(report, plan.format, config.ascii))
+  return exitCode(findings)
+}
+
+export function write(text: string): Promise<void> {
+  return new Promise(resolve => process.stdout.write(text, () => resolve()))
+}
