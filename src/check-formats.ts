@@ -2,7 +2,8 @@
 
 import pkg from '../package.json' with { type: 'json' }
 import { type Check, type Finding, type Level, worst } from './checks/check.ts'
-import { bySeverity } from './checks/run.ts'
+import { entryOf } from './checks/entry.ts'
+import { bySeverity, counts } from './checks/run.ts'
 import { jsonText } from './model/json.ts'
 import type { Thresholds } from './model/thresholds.ts'
 import { asciiOnly, drawable, fit, width } from './model/untrusted.ts'
@@ -28,17 +29,6 @@ export function exitCode(findings: readonly Finding[]): 0 | 1 | 2 | 3 {
 }
 
 const words = ['OK', 'WARNING', 'CRITICAL', 'UNKNOWN'] as const
-const levels: readonly Level[] = ['critical', 'warning', 'unknown', 'ok']
-
-/** "2 critical, 1 warning, 40 ok": those that there are. */
-export function counts(findings: readonly { readonly level: Level }[]): string {
-  const told = levels.flatMap(level => {
-    const n = findings.filter(found => found.level === level).length
-    return n > 0 ? [`${n} ${level}`] : []
-  })
-  return told.join(', ') || 'nothing to check'
-}
-
 export function formatted(report: Report, format: Format, ascii: boolean): string {
   switch (format) {
     case 'json':
@@ -105,25 +95,6 @@ function jsonDocument({ cluster, at, findings, thresholds }: Report): string {
     checks: findings.map(found => entryOf(found, thresholds)),
   }
   return `${jsonText(document, 2)}\n`
-}
-
-/** A finding as scripts see it; the Health pane's rows are the same. */
-export function entryOf({ check, level, server, object, say, remedy, figure, advice }: Finding, thresholds: Thresholds) {
-  const threshold = (name: Check['warning']) => (name === undefined ? null : thresholds[name])
-  return {
-    id: check.id,
-    title: check.title,
-    level,
-    say,
-    remedy: remedy ?? null,
-    server,
-    object: object ?? null,
-    figure: figure ?? null,
-    unit: check.unit,
-    warningFrom: threshold(check.warning),
-    criticalFrom: threshold(check.critical),
-    advice: advice ?? false,
-  }
 }
 
 /** One line, and behind its | the figures. */

@@ -66,9 +66,9 @@ export type Finding = Found & { readonly check: Check; readonly server: string |
 
 const higher = (a: Level, b: Level) => (severity(a) > severity(b) ? a : b)
 
-/** Worst highest. What could not be looked at may be anything. */
+/** Worst highest. */
 export function severity(level: Level): number {
-  return { ok: 0, warning: 1, unknown: 2, critical: 3 }[level]
+  return { ok: 0, unknown: 1, warning: 2, critical: 3 }[level]
 }
 
 export const worst = (levels: readonly Level[]): Level => levels.reduce(higher, 'ok')

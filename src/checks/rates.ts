@@ -66,7 +66,7 @@ const deadlocks: Check = {
       {
         level,
         figure: told.figure,
-        say: `${plural(told.sum, 'deadlock')} just now, most of them in ${nameOf(told.most.row)}; ${all}`,
+        say: `${plural(told.sum, 'deadlock')} just now${told.sum > 1 ? ', most of them' : ''} in ${nameOf(told.most.row)}; ${all}`,
         remedy: "the server's log tells both statements of each (deadlock detected)",
         leadsTo: placeOf(server, told.most),
       },

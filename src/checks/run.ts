@@ -5,7 +5,7 @@ import { drawable } from '../model/untrusted.ts'
 import { ourRole, type Query } from '../sql/query.ts'
 import { idsOf, linkOf, picture, read, whyUnknown } from '../store/selectors.ts'
 import type { ServerState, State } from '../store/state.ts'
-import { type Check, type Finding, type Found, severity } from './check.ts'
+import { type Check, type Finding, type Found, type Level, severity } from './check.ts'
 
 /** What checks find, in the order of the checks and then of the servers. */
 export function run(state: State, checks: readonly Check[]): readonly Finding[] {
@@ -34,6 +34,17 @@ export function run(state: State, checks: readonly Check[]): readonly Finding[] 
 /** Worst first; of one level in the order they were found in. */
 export function bySeverity<F extends { readonly level: Finding['level'] }>(findings: readonly F[]): readonly F[] {
   return findings.toSorted((a, b) => severity(b.level) - severity(a.level))
+}
+
+const levels = ['critical', 'warning', 'unknown', 'ok'] as const
+
+/** "2 critical, 1 warning, 40 ok": those that there are. */
+export function counts(findings: readonly { readonly level: Level }[]): string {
+  const told = levels.flatMap(level => {
+    const n = findings.filter(found => found.level === level).length
+    return n > 0 ? [`${n} ${level}`] : []
+  })
+  return told.join(', ') || 'nothing to check'
 }
 
 /** A server whose role nobody knows yet may have either. */

@@ -472,6 +472,7 @@ describe('the menu of F9', () => {
     indexes: [],
     databases: [],
     tablespaces: [],
+    health: [],
   }
   const lists = panels.flatMap(panel => panel.lists.map(list => list.id))
 

