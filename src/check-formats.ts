@@ -125,7 +125,8 @@ function perfdata(findings: readonly Finding[], thresholds: Thresholds): string 
 }
 
 /** Six digits after the point at most, and never an exponent. */
-const number = (value: number) => String(Number(value.toFixed(6)))
+const number = (value: number) =>
+  Math.abs(value) >= 1e15 ? String(BigInt(Math.round(value))) : value.toFixed(6).replace(/\.?0+$/, '')
 
 const levelNumbers: Readonly<Record<Level, number>> = { ok: 0, warning: 1, critical: 2, unknown: 3 }
 
