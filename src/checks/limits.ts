@@ -25,7 +25,7 @@ const sequencesLeft: Check = {
     const figure = (known[0]?.used ?? 0) * 100
     const level = levelOf(figure, state.settings.thresholds, sequencesLeft)
     const told = known.filter(row => levelOf((row.used ?? 0) * 100, state.settings.thresholds, sequencesLeft) !== 'ok')
-    const name = (row: (typeof rows)[number]) => `${short(row.qualified, 48)} ${percent(row.used)}`
+    const name = (row: (typeof rows)[number]) => `${short(row.qualified, 48).replace(/^public\./, '')} ${percent(row.used)}`
     if (level !== 'ok') {
       return [
         {

@@ -93,7 +93,10 @@ const deadRows: Check = {
   },
 }
 
-/** A table that has just changed a lot waits for autovacuum's next round: one that was looked after so lately is not overdue. Seconds. */
+/**
+ * A table that has just changed a lot waits for autovacuum's next round: one that was looked after so lately is not overdue. Nor is one that never was: it may have been
+ * filled a moment ago. Seconds.
+ */
 const lately = 3600
 
 const overdue: Check = {
@@ -108,7 +111,7 @@ const overdue: Check = {
   look: (state, server) => {
     const { overdueFactor } = state.settings.thresholds
     const times = (n: bigint | null, threshold: number | null) => (n === null || !threshold ? 0 : Number(n) / threshold)
-    const late = (age: number | null, row: TablePaneRow) => row.autovacuum_enabled === false || age === null || age >= lately
+    const late = (age: number | null, row: TablePaneRow) => row.autovacuum_enabled === false || (age !== null && age >= lately)
     const bad = tablesOf(state, server)
       .flatMap(row => {
         const vacuum = late(row.anyVacuumAgeSeconds, row) ? times(row.n_dead_tup, row.vacuumThreshold) : 0

@@ -1,6 +1,6 @@
 // What a piece of a server's log says: which lines tell of trouble, by the words that DBAs look for.
 
-/** A kind of trouble, how often it was found, and its newest line (not drawable). */
+/** A kind of trouble, how often it was found, and its newest message (not drawable). */
 export type LogTrouble = { readonly what: string; readonly grave: boolean; readonly times: number; readonly line: string }
 
 type Pattern = { readonly what: string; readonly words: RegExp; readonly grave?: true }
@@ -42,7 +42,15 @@ export function logTroubles(text: string, since: string, firstIsCut: boolean): r
     const pattern = patterns.find(({ words }) => words.test(line))
     if (!pattern) continue
     const { what, grave = false } = pattern
-    found.set(what, { what, grave, times: (found.get(what)?.times ?? 0) + 1, line })
+    found.set(what, { what, grave, times: (found.get(what)?.times ?? 0) + 1, line: messageIn(line) })
   }
   return [...found.values()].sort((a, b) => Number(b.grave) - Number(a.grave) || b.times - a.times)
+}
+
+/** "FATAL: message" of a line in the CSV format or with any prefix; the line itself where that can't be told. */
+function messageIn(line: string): string {
+  const csv = /,(PANIC|FATAL|ERROR|WARNING|LOG),[0-9A-Z]{5},(?:"((?:[^"]|"")*)|([^,"]*))/.exec(line)
+  if (csv) return `${csv[1]}: ${(csv[2] ?? csv[3] ?? '').replaceAll('""', '"')}`
+  const plain = /\b(PANIC|FATAL|ERROR|WARNING|LOG): +(.*)/.exec(line)
+  return plain ? `${plain[1]}: ${plain[2]}` : line
 }

@@ -62,6 +62,7 @@ const rules: Readonly<Record<string, Rule>> = {
       'src/store/',
       'src/watch.ts',
     ],
+    types: ['src/poller.ts'],
     packages: [],
   },
   'src/check-formats.ts': { may: ['package.json', 'src/checks/', 'src/model/'], packages: [] },
