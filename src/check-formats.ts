@@ -84,7 +84,7 @@ function folded(findings: readonly Finding[]): readonly Line[] {
 }
 
 /** The contract with scripts: what README says of it. */
-function jsonDocument({ cluster, at, findings, thresholds }: Report): string {
+function jsonDocument({ cluster, at, findings, thresholds, notes }: Report): string {
   const document = {
     format: 1,
     tool: { name: 'pgvigil', version: pkg.version },
@@ -92,6 +92,7 @@ function jsonDocument({ cluster, at, findings, thresholds }: Report): string {
     cluster,
     level: worst(findings.map(({ level }) => level)),
     exitCode: exitCode(findings),
+    notes,
     checks: findings.map(found => entryOf(found, thresholds)),
   }
   return `${jsonText(document, 2)}\n`

@@ -1,11 +1,14 @@
 // `pgvigil check`: the daily checklist for cron, Nagios and whoever wants to know now. Looks once, prints, and ends with the worst level.
 
 import { exitCode, type Format, formats, formatted } from './check-formats.ts'
+import { baselineAge, baselineOf, baselineQueries, comparing } from './checks/baseline.ts'
 import type { Check } from './checks/check.ts'
 import { checks } from './checks/index.ts'
 import { queriesOf, run } from './checks/run.ts'
 import type { Config } from './config/config.ts'
+import { thisMachine } from './config/machine.ts'
 import { nearest } from './config/nearest.ts'
+import { baselinePath, before as beforeWindow, byHand, loadBaseline, saveBaseline, strict } from './maintenance.ts'
 import { jsonText } from './model/json.ts'
 import { thresholdKey } from './model/thresholds.ts'
 import { drawable } from './model/untrusted.ts'
@@ -13,6 +16,7 @@ import { panels } from './panels/index.ts'
 import { wantedByQueries } from './panels/wanted.ts'
 import type { Poller } from './poller.ts'
 import { settled } from './snapshot.ts'
+import type { Query } from './sql/query.ts'
 import type { ServerState, State, Want } from './store/state.ts'
 import type { Store } from './store/store.ts'
 import * as update from './store/updates.ts'
@@ -28,13 +32,21 @@ const longestIntervalMs = 60_000
 const usualIntervalMs = 1000
 const betweenSamplesMs = 500
 
-export type CheckPlan = { readonly checks: readonly Check[]; readonly format: Format }
+/** `window`: this look is the one before, or after, a maintenance window. `compares`: what has changed in between is told. */
+export type CheckPlan = {
+  readonly checks: readonly Check[]
+  readonly format: Format
+  readonly window: 'before' | 'after' | null
+  readonly compares: boolean
+}
 
 export type CheckOptions = {
   readonly json?: boolean
   readonly format?: string
   readonly only?: readonly string[]
   readonly skip?: readonly string[]
+  readonly beforeMaintenance?: boolean
+  readonly afterMaintenance?: boolean
 }
 
 /** Which checks, and how they are printed; or one sentence about what can't be understood. */
@@ -43,10 +55,15 @@ export function checkPlan({
   format = json ? 'json' : 'text',
   only = [],
   skip = [],
+  beforeMaintenance = false,
+  afterMaintenance = false,
 }: CheckOptions): CheckPlan | { readonly error: string } {
   const known = formats.find(name => name === format)
   if (!known) return { error: `--format is one of ${formats.join(', ')}, not ${drawable(format).slice(0, 40)}` }
   if (json && known !== 'json') return { error: `--json and --format ${known} can't go together` }
+  if (beforeMaintenance && afterMaintenance)
+    return { error: '--before-maintenance and --after-maintenance are two looks, hours apart' }
+  const window = beforeMaintenance ? 'before' : afterMaintenance ? 'after' : null
   const ids = checks.map(({ id }) => id)
   const listed = (given: readonly string[]) =>
     given
@@ -61,8 +78,11 @@ export function checkPlan({
       error: `there is no check "${drawable(id).slice(0, 40)}" (${near ? `did you mean ${near}?` : 'pgvigil check --list names them'})`,
     }
   }
-  const chosen = checks.filter(({ id }) => (wanted.length === 0 || wanted.includes(id)) && !unwanted.includes(id))
-  return chosen.length === 0 ? { error: '--only and --skip leave no check' } : { checks: chosen, format: known }
+  const usual = window === 'before' ? ids.filter(id => beforeWindow.includes(id)) : ids
+  const chosen = checks.filter(({ id }) => (wanted.length === 0 ? usual : wanted).includes(id) && !unwanted.includes(id))
+  return chosen.length === 0
+    ? { error: '--only and --skip leave no check' }
+    : { checks: chosen, format: known, window, compares: window === 'after' && wanted.length === 0 }
 }
 
 /** `--list`: each check with its thresholds. */
@@ -92,8 +112,35 @@ export function checkList(config: Pick<Config, 'thresholds'>, json: boolean): st
 
 /** Looks, prints and resolves to the exit code. */
 export async function runCheck(given: Config, plan: CheckPlan): Promise<number> {
-  const config = { ...given, intervalMs: Math.min(given.intervalMs, longestIntervalMs) }
-  const queries = queriesOf(plan.checks)
+  const { window } = plan
+  const path = window === null ? null : baselinePath(given.cluster, process.env, thisMachine())
+  if (window !== null && path === null)
+    return trouble('there is no home directory to remember the cluster in (XDG_STATE_HOME names one)')
+  const saved = window === 'after' ? loadBaseline(path as string) : null
+  if (saved && 'error' in saved) return trouble(saved.error)
+  const thresholds = window === 'before' ? { ...given.thresholds, ...strict } : given.thresholds
+  const config = { ...given, thresholds, intervalMs: Math.min(given.intervalMs, longestIntervalMs) }
+  const state = await look(config, [...queriesOf(plan.checks), ...(window === null ? [] : baselineQueries)])
+  const findings = run(state, [...plan.checks, ...(saved && plan.compares ? comparing(saved) : [])])
+  const notes = saved ? [`compared with what was saved ${baselineAge(saved, state.now)} ago, at ${saved.at}`] : []
+  if (window === 'before') {
+    const failed = saveBaseline(path as string, baselineOf(state))
+    if (failed !== null) return trouble(failed)
+    notes.push(...byHand.map(item => `by hand: ${item}`), `saved for --after-maintenance: ${drawable(path)}`)
+  }
+  const report = { cluster: config.cluster, at: state.now, findings, thresholds, notes }
+  await write(formatted(report, plan.format, config.ascii))
+  return exitCode(findings)
+}
+
+/** One sentence; the code of what could not be looked at. */
+function trouble(sentence: string): number {
+  process.stderr.write(`pgvigil: ${drawable(sentence)}\n`)
+  return 3
+}
+
+/** The state once every server has answered all of it twice, or said why not. */
+async function look(config: Config, queries: readonly Query[]): Promise<State> {
   const wanted = (state: State, id: string) => wantedByQueries(state, id, queries)
   const { store, poller } = watch(config, panels[0]!.id, queryBytes, wanted)
   process.stdout.on('error', () => process.exit(0))
@@ -103,11 +150,7 @@ export async function runCheck(given: Config, plan: CheckPlan): Promise<number> 
   // Servers that answered long before the slowest one have not gone silent since: nobody asked them for more.
   update.setIntervalMs(store, config.intervalMs + patienceMs)
   update.setNow(store, Date.now(), null)
-  const state = store.getState()
-  const findings = run(state, plan.checks)
-  const report = { cluster: config.cluster, at: state.now, findings, thresholds: config.thresholds, notes: [] }
-  await write(formatted(report, plan.format, config.ascii))
-  return exitCode(findings)
+  return store.getState()
 }
 
 /**

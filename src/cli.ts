@@ -111,6 +111,8 @@ function program(): Command {
       new Option('--only <id>', 'only this check; may be repeated, or several with commas').argParser(repeat).default([]),
     )
     .addOption(new Option('--skip <id>', 'not this check; may be repeated, or several with commas').argParser(repeat).default([]))
+    .option('--before-maintenance', 'what must be in order before a maintenance window; remembers the cluster as it is')
+    .option('--after-maintenance', 'all checks, and what has changed since --before-maintenance')
     .option('--list', 'prints what is checked, with the thresholds, and asks no server')
     .action(async (conninfo: string[], given: Given & CheckOptions & { list?: boolean }) => {
       usageCode = 3

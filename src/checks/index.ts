@@ -4,6 +4,7 @@
 import type { Check } from './check.ts'
 import { chunkChecks } from './chunks.ts'
 import { connectionChecks } from './connections.ts'
+import { diskChecks } from './disk.ts'
 import { limitChecks } from './limits.ts'
 import { logChecks } from './log.ts'
 import { rateChecks } from './rates.ts'
@@ -20,6 +21,7 @@ export const checks: readonly Check[] = [
   ...connectionChecks,
   ...sessionChecks,
   ...rateChecks,
+  ...diskChecks,
   ...walChecks,
   ...tableChecks,
   ...limitChecks,

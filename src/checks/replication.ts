@@ -85,7 +85,7 @@ const standbyState: Check = {
   },
 }
 
-/** An upper bound counts only while replay does not move: after a time without writes it may be far too high. */
+/** An upper bound counts only while replay does not move, and never as critical: after a time without writes it may be far too high. */
 function isDoubtful(state: State, row: ReplicationRow): boolean {
   if (!row.lagIsUpperBound) return false
   const history = row.standby === null ? [] : (picture(state).servers[row.standby]?.lsnHistory ?? [])
@@ -113,7 +113,8 @@ const lagTime: Check = {
       if (seconds === null) return { level: 'ok', say: `${bytes(lagBytes)} behind, since when is not known yet`, figure: null }
       const late = Math.max(0, seconds - (applyDelaySeconds ?? 0))
       const doubtful = isDoubtful(state, row)
-      const level = doubtful ? 'ok' : levelOf(late, state.settings.thresholds, lagTime)
+      const told = doubtful ? 'ok' : levelOf(late, state.settings.thresholds, lagTime)
+      const level = lagIsUpperBound && told === 'critical' ? 'warning' : told
       const bound = lagIsUpperBound ? 'at most ' : lagIsLowerBound ? 'at least ' : ''
       const why = row.replayPaused ? 'replay is paused' : row.receiver === 'down' ? 'nothing comes in' : 'replay is behind'
       return {

@@ -251,7 +251,7 @@ describe('replication', () => {
     expect(told('replication_lag', stalled)).toEqual([expect.stringMatching(/^warning lags 4\d\.\ds .*: replay is behind$/)])
     expect(
       levels('replication_lag', replicating({ wrote: [at(9000n, 1), at(9900n, 0)], replayed: [at(5000n, 1), at(5000n, 0)] })),
-    ).toEqual(['critical'])
+    ).toEqual(['warning'])
     const paused = replicating({ wrote, replayed: [at(2010n, 2), at(2010n, 0)], beat: { replay_pause: 'paused' } })
     expect(told('replication_lag', paused)[0]).toMatch(/: replay is paused$/)
   })
@@ -611,6 +611,21 @@ describe('WAL', () => {
       )
     expect(of(1n)).toEqual(['ok pg_wal holds 1.0 GB, 100% of max_wal_size'])
     expect(of(3n)).toEqual([expect.stringMatching(/^warning pg_wal holds 3.0 GB/)])
+  })
+})
+
+describe('disk_space', () => {
+  const of = (usedPercent: number | null) => {
+    const row = { path: '/data', total_bytes: 100n, free_bytes: 3n * 1024n ** 3n, usedPercent }
+    const disk = { server: 'a', query: 'localDisk', at: noon, tookMs: 0, skipped: [], rows: [row] }
+    return cluster([pg([sampleOf(settings, usualSettings), ...(usedPercent === null ? [] : [disk])])])
+  }
+
+  test('disk_space: taken, as df counts; unknown where the server is elsewhere', () => {
+    expect(told('disk_space', of(79))).toEqual(['ok 79.0% of the disk under /data is taken, 3.0 GB are free'])
+    expect(levels('disk_space', of(81))).toEqual(['warning'])
+    expect(levels('disk_space', of(91))).toEqual(['critical'])
+    expect(found('disk_space', of(null))).toMatchObject([{ level: 'unknown', remedy: expect.stringMatching(/^df /) }])
   })
 })
 

@@ -1,9 +1,11 @@
 // What `check` prints, and what it ends with.
 
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { checkList, checkPlan } from '../../src/check.ts'
 import { exitCode, type Format, formatted } from '../../src/check-formats.ts'
 import type { Finding } from '../../src/checks/check.ts'
+import { checksMarkdown } from '../../src/checks/help.ts'
 import { checks } from '../../src/checks/index.ts'
 import { defaultThresholds } from '../../src/model/thresholds.ts'
 import { checkNamed } from '../support/checks.ts'
@@ -185,4 +187,8 @@ describe('what was asked for', () => {
     const entry = JSON.parse(checkList(config, true)).checks.find(({ id }: { id: string }) => id === 'replication_lag')
     expect(entry.thresholds).toEqual({ lag_seconds: 30, lag_critical_seconds: 60 })
   })
+})
+
+test('docs/CHECKS.md is written anew by npm run docs', () => {
+  expect(readFileSync(new URL('../../docs/CHECKS.md', import.meta.url), 'utf8')).toBe(checksMarkdown())
 })

@@ -56,15 +56,17 @@ const rules: Readonly<Record<string, Rule>> = {
       'src/check-formats.ts',
       'src/checks/',
       'src/config/',
+      'src/maintenance.ts',
       'src/model/',
       'src/panels/',
       'src/snapshot.ts',
       'src/store/',
       'src/watch.ts',
     ],
-    types: ['src/poller.ts'],
+    types: ['src/poller.ts', 'src/sql/'],
     packages: [],
   },
+  'src/maintenance.ts': { may: ['src/audit.ts', 'src/model/'], types: ['src/checks/', 'src/config/'], packages: [node] },
   'src/check-formats.ts': { may: ['package.json', 'src/checks/', 'src/model/'], packages: [] },
   'src/ui/': {
     may: [
@@ -151,7 +153,8 @@ const rules: Readonly<Record<string, Rule>> = {
     types: ['src/poller.ts', 'src/store/'],
     packages: [],
   },
-  'src/watch.ts': { may: ['src/config/', 'src/model/', 'src/store/', 'src/poller.ts'], packages: [] },
+  'src/watch.ts': { may: ['src/config/', 'src/local-disk.ts', 'src/model/', 'src/store/', 'src/poller.ts'], packages: [] },
+  'src/local-disk.ts': { may: ['src/model/', 'src/sql/', 'src/store/'], packages: [node] },
   'src/snapshot.ts': {
     may: ['package.json', 'src/config/', 'src/model/', 'src/panels/', 'src/store/', 'src/ui/', 'src/watch.ts'],
     packages: [node],

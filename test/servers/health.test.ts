@@ -1,6 +1,7 @@
 // Checks on real servers: what makes each fire, and what makes it clear again; what a role with pg_monitor sees; and the command as cron runs it.
 
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { statSync, writeFileSync } from 'node:fs'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Finding } from '../../src/checks/check.ts'
@@ -129,7 +130,8 @@ describe('a cluster', () => {
 
   test('everything is quiet at first', async () => {
     const state = await hands.until(
-      state => findingsOf(state, checks).every(({ level, check }) => level === 'ok' || check.id === 'log_errors'),
+      state =>
+        findingsOf(state, checks).every(({ level, check }) => level === 'ok' || ['log_errors', 'disk_space'].includes(check.id)),
       'all quiet',
     )
     expect(findingsOf(state, checks).length).toBeGreaterThan(50)
@@ -569,7 +571,7 @@ describe.each([13, 14, 15, 16, 17, 18] as PostgresVersion[])('PostgreSQL %i', ve
         )
         const findings = findingsOf(state, checks)
         const unknown = findings.filter(({ level }) => level === 'unknown')
-        const withoutLog = unknown.filter(({ check }) => check.id !== 'log_errors')
+        const withoutLog = unknown.filter(({ check }) => check.id !== 'log_errors' && check.id !== 'disk_space')
         expect(
           findings
             .filter(({ level }) => level === 'warning' || level === 'critical')
@@ -683,8 +685,79 @@ describe('the command', () => {
     }
   })
 
+  test('disk_space: of servers on this machine, as df has it', async () => {
+    const { stdout } = await run(['check', '--json', '--only', 'disk_space', primary.conninfo])
+    const [entry] = JSON.parse(stdout).checks
+    const df = execFileSync('df', ['--output=pcent', primary.dataDir]).toString()
+    expect(Math.abs(entry.figure - Number(/(\d+)%/.exec(df)![1]))).toBeLessThan(2)
+    expect(entry.say).toContain(primary.dataDir)
+    const elsewhere = await run([
+      'check',
+      '--json',
+      '--only',
+      'disk_space',
+      `host=localhost port=${primary.port} user=nobody_at_all dbname=postgres`,
+    ])
+    expect(elsewhere.code).toBe(3)
+  })
+
+  test('before and after a maintenance window: what has changed is told, and the file is for its owner alone', async () => {
+    const env = { XDG_STATE_HOME: `${folder.path}/state` }
+    const nothing = await run(['check', '--after-maintenance', ...servers], env)
+    expect(nothing).toMatchObject({ code: 3, stdout: '' })
+    expect(nothing.stderr).toMatch(/^pgvigil: nothing was saved before the window/)
+    await withClient(primary, client => client.query(`CREATE DATABASE dropped`))
+    const before = await run(['check', '--before-maintenance', ...servers], env)
+    expect(before.code).toBe(0)
+    expect(before.stdout).toMatch(/^by hand: stakeholders are notified/m)
+    const path = /^saved for --after-maintenance: (.*)$/m.exec(before.stdout)![1]!
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    const same = await run(['check', '--after-maintenance', ...servers], env)
+    expect(same.code).toBe(0)
+    expect(same.stdout).toMatch(/^compared with what was saved \d+s ago/m)
+    expect(same.stdout).toMatch(/^✓ after_standbys .*streaming to cstandby$/m)
+    await withClient(primary, async client => {
+      await client.query(`ALTER SYSTEM SET work_mem = '64MB'`)
+      await client.query('SELECT pg_reload_conf()')
+      await client.query('DROP DATABASE dropped')
+      await client.query(`SELECT pg_create_physical_replication_slot('left_behind')`)
+    })
+    await standby.stop('fast')
+    await primary.restart()
+    try {
+      const after = await run(['check', '--after-maintenance', ...servers], env)
+      expect(after.code).toBe(2)
+      expect(after.stdout).toMatch(/^✓ after_settings .*advice: work_mem default became 65536 kB$/m)
+      expect(after.stdout).toMatch(/^✓ after_version .*advice: restarted since$/m)
+      expect(after.stdout).toMatch(/^⚠ after_objects .*databases gone: dropped$/m)
+      expect(after.stdout).toMatch(/^⚠ after_slots .*new: left_behind$/m)
+      expect(after.stdout).toMatch(/^✗ after_standbys .*not back: cstandby$/m)
+    } finally {
+      await standby.start()
+      await withClient(primary, async client => {
+        await client.query('ALTER SYSTEM RESET work_mem')
+        await client.query('SELECT pg_reload_conf()')
+        await client.query(`SELECT pg_drop_replication_slot('left_behind')`)
+      })
+    }
+  })
+
+  test('before a window a lag of a second is a finding', async () => {
+    await withClient(standby, client => client.query('SELECT pg_wal_replay_pause()'))
+    await withClient(primary, client =>
+      client.query('CREATE TABLE IF NOT EXISTS late AS SELECT i FROM generate_series(1, 1000) i'),
+    )
+    await new Promise(resolve => setTimeout(resolve, 1500))
+    const { code, stdout } = await run(['check', '--before-maintenance', '--json', ...servers], {
+      XDG_STATE_HOME: `${folder.path}/state`,
+    })
+    await withClient(standby, client => client.query('SELECT pg_wal_replay_resume()'))
+    expect(code).toBe(1)
+    const lag = JSON.parse(stdout).checks.find(({ id }: { id: string }) => id === 'replication_lag')
+    expect(lag).toMatchObject({ level: 'warning', warningFrom: 1 })
+  })
+
   test('thresholds come from the configuration file', async () => {
-    const { writeFileSync } = await import('node:fs')
     const file = `${folder.path}/check.toml`
     writeFileSync(file, '[thresholds]\nconnections_percent = 1\nwal_percent = 1\n', { mode: 0o600 })
     const { code, stdout } = await run(['check', '--config', file, '--only', 'connections,wal_space', primary.conninfo])
