@@ -94,7 +94,9 @@ function linkSpans(server: ServerState, link: Link, now: number): readonly Span[
 
 /** Figures in the order of their use in an incident: the last ones give way on a narrow terminal. */
 function postgresSpans(f: PostgresFigures, columns: number, limits: Thresholds): readonly Span[] {
-  const full = f.clients !== null && f.usable !== null && f.clients >= (limits.connectionsPercent / 100) * f.usable
+  const taken = f.clients === null || !f.usable ? 0 : (f.clients / f.usable) * 100
+  const full: Look | undefined =
+    taken >= limits.connectionsCriticalPercent ? 'critical' : taken >= limits.connectionsPercent ? 'warning' : undefined
   const out: Span[] = []
   if (f.standby) {
     const { lagSeconds, lagBytes, lagIsUpperBound, lagIsLowerBound, receiver, replayPaused } = f.standby
@@ -112,8 +114,8 @@ function postgresSpans(f: PostgresFigures, columns: number, limits: Thresholds):
     columns >= 140
       ? { active: 'active', waiting: 'waiting', idle: 'idle in xact' }
       : { active: 'act', waiting: 'wait', idle: 'idle-xact' }
-  out.push(span(`${f.clients ?? '–'}/${f.usable ?? '–'} `, full ? 'critical' : undefined))
-  if (columns >= 140) out.push(span(`${meter(f.clients, f.usable, 12)} `, full ? 'critical' : 'dim'))
+  out.push(span(`${f.clients ?? '–'}/${f.usable ?? '–'} `, full))
+  if (columns >= 140) out.push(span(`${meter(f.clients, f.usable, 12)} `, full ?? 'dim'))
   out.push(
     span(` ${f.active ?? '–'} ${words.active}`),
     span(` ${f.waiting ?? '–'} ${words.waiting}`, f.waiting ? 'critical' : undefined),
