@@ -56,7 +56,7 @@ it('opens with servers, tabs and function keys', async () => {
   expect(lines[1]).toMatch(/^127\.0\.0\.1:\d+ +primary +LIVE +7\/97 /)
   expect(lines[2]).toMatch(/^127\.0\.0\.1:\d+ +primary +LIVE +1\/97 /)
   expect(lines.join('\n')).toMatch(
-    /^1 Activity {2}2 Locks {2}3 Replication {2}4 Chunks {2}5 Pools {2}6 Tables {2}7 Progress +@ 127/m,
+    /^1 Activity {2}2 Locks {2}3 Replication {2}4 Chunks {2}5 Pools {2}6 Tables {2}7 Progress {2}9 Health +@ 127/m,
   )
   expect(bottom()).toMatch(/^F1Help F2List F3Find F4Filter F5Tree F6Sort F9Act CCancel KTerminate EnterDetail .*F10Quit *$/)
 })
