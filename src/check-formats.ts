@@ -65,7 +65,7 @@ function textReport({ cluster, at, findings, notes }: Report, ascii: boolean): s
   return [head, ...notes, ...lines].map(line => `${(ascii ? asciiOnly(line) : line).trimEnd()}\n`).join('')
 }
 
-type Line = Pick<Finding, 'level' | 'say' | 'remedy' | 'advice'> & { readonly check: string; readonly server: string }
+type Line = Pick<Finding, 'level' | 'say' | 'remedy' | 'advice' | 'unasked'> & { readonly check: string; readonly server: string }
 
 function folded(findings: readonly Finding[]): readonly Line[] {
   const line = ({ check, server, object, say, ...found }: Finding): Line => ({

@@ -31,9 +31,10 @@ export function run(state: State, checks: readonly Check[]): readonly Finding[] 
   })
 }
 
-/** Worst first; of one level in the order they were found in. */
-export function bySeverity<F extends { readonly level: Finding['level'] }>(findings: readonly F[]): readonly F[] {
-  return findings.toSorted((a, b) => severity(b.level) - severity(a.level))
+/** Worst first; of one level in the order they were found in. A server that could not be asked may be in any trouble: that stands above warnings. */
+export function bySeverity<F extends Pick<Finding, 'level' | 'unasked'>>(findings: readonly F[]): readonly F[] {
+  const weight = ({ level, unasked }: F) => severity(level) + (unasked ? 1.5 : 0)
+  return findings.toSorted((a, b) => weight(b) - weight(a))
 }
 
 const levels = ['critical', 'warning', 'unknown', 'ok'] as const

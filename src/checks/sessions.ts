@@ -68,10 +68,13 @@ const transactions: Check = {
   uses: [activity, names],
   look: (state, server) => {
     const { thresholds } = state.settings
-    const oldest = postgresFigures(state, server.id).oldestTransactionSeconds ?? 0
+    const known = postgresFigures(state, server.id).oldestTransactionSeconds
+    const oldest = known ?? 0
     const level = levelOf(oldest, thresholds, transactions)
-    if (level === 'ok')
-      return [hidden(state, server, { level, figure: oldest, say: `the oldest transaction is open for ${duration(oldest)}` })]
+    if (level === 'ok') {
+      const say = known === null ? 'no transaction is open' : `the oldest transaction is open for ${duration(oldest)}`
+      return [hidden(state, server, { level, figure: oldest, say })]
+    }
     const told = whyUnknown(state, server.id, activity) === null
     const { first, many } = longest(
       told ? clientsOf(state, server) : [],

@@ -58,7 +58,7 @@ const indexPlace = (row: IndexPaneRow) => ({
 const tableUses = [hypertables, compressedParts]
 
 /** Fewer dead rows are no harm, whatever their share. */
-const fewDead = 10_000n
+const fewDead = 1000n
 
 const deadRows: Check = {
   id: 'dead_rows',

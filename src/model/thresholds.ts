@@ -51,7 +51,7 @@ export const thresholdList = {
   walPercent: at(200, 'size of pg_wal, of max_wal_size', 1),
   diskPercent: percent(80, 'disk taken'),
   diskCriticalPercent: percent(90, 'disk taken'),
-  deadRowsPercent: percent(20, 'dead rows of a table, where there are 10 000 or more'),
+  deadRowsPercent: percent(20, 'dead rows of a table, where there are 1 000 or more'),
   overdueFactor: at(2, 'dead or changed rows of a table, in multiples of what autovacuum waits for', 1),
   freezeAge: at(1_000_000_000, 'age of the oldest transaction not frozen', 1),
   freezeCriticalAge: at(1_600_000_000, 'age of the oldest transaction not frozen', 1),

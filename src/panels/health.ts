@@ -24,7 +24,11 @@ const tones: Readonly<Record<Entry['level'], Tone>> = { ok: 'ok', warning: 'warn
 const place = new Map(checks.map(({ id }, i) => [id, i]))
 
 /** The worst first, and then as in the list of checks. */
-const rank = ({ level, advice, id }: Entry) => severity(level) * 1000 + (advice ? 500 : 0) + 499 - (place.get(id) ?? 0)
+const rank = ({ level, advice, id }: Entry) => {
+  // A server that could not be asked may be in any trouble.
+  const weight = level === 'unknown' && id === 'connectivity' ? severity('warning') + 0.5 : severity(level) + (advice ? 0.5 : 0)
+  return weight * 1000 + 499 - (place.get(id) ?? 0)
+}
 
 const sayText = ({ object, server, say, advice }: Entry) =>
   `${advice ? 'advice: ' : ''}${object !== null && object !== server && !say.includes(object) ? `${object}: ` : ''}${say}`
