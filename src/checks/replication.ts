@@ -8,7 +8,7 @@ import type { Query } from '../sql/query.ts'
 import { ourRole } from '../sql/query.ts'
 import { conflicts, receiver, replicationSettings, senders, slots } from '../sql/replication.ts'
 import { pulse } from '../sql/server.ts'
-import { idsOf, picture, rowsOf } from '../store/selectors.ts'
+import { idsOf, picture, read, rowsOf } from '../store/selectors.ts'
 import type { ServerState, State } from '../store/state.ts'
 import { type Check, type Found, levelOf, plural } from './check.ts'
 import { isUp, unread } from './run.ts'
@@ -87,10 +87,24 @@ const standbyState: Check = {
 
 /** An upper bound counts only while replay does not move, and never as critical: after a time without writes it may be far too high. */
 function isDoubtful(state: State, row: ReplicationRow): boolean {
-  if (!row.lagIsUpperBound) return false
   const history = row.standby === null ? [] : (picture(state).servers[row.standby]?.lsnHistory ?? [])
   const [before, now] = history.slice(-2)
   return !before || !now || now.lsn > before.lsn
+}
+
+const isExact = ({ lagSeconds, lagIsUpperBound, lagIsLowerBound }: ReplicationRow) =>
+  lagSeconds !== null && !lagIsUpperBound && !lagIsLowerBound
+
+/**
+ * What the sender has measured of a stall, for a standby that nobody watches: its replay_lag, as of the standby's last reply, while WAL waits and its position has stood
+ * still between two samples. Without such a stall it may be left over from another one: null.
+ */
+function senderStall(state: State, row: ReplicationRow): number | null {
+  if (row.standby !== null || !row.lagBytes || isExact(row)) return null
+  const reading = read(state, row.server, senders)
+  if (reading.kind !== 'fresh' || !reading.previous) return null
+  const [now, before] = [reading.sample, reading.previous].map(({ rows }) => rows.find(({ pid }) => pid === row.pid))
+  return now && before && now.replay_lsn !== null && now.replay_lsn === before.replay_lsn ? now.replayLagSeconds : null
 }
 
 const lagTime: Check = {
@@ -105,17 +119,20 @@ const lagTime: Check = {
   uses: [senders, slots, receiver, replicationSettings],
   look: state =>
     eachStandby(state, [], row => {
-      const { lagSeconds: seconds, lagBytes, lagIsUpperBound, lagIsLowerBound, applyDelaySeconds } = row
+      const { lagBytes, applyDelaySeconds } = row
+      const stalled = senderStall(state, row)
+      const lagIsUpperBound = stalled === null && row.lagIsUpperBound
+      const seconds = stalled === null ? row.lagSeconds : Math.max(stalled, row.lagIsLowerBound ? (row.lagSeconds ?? 0) : 0)
       if (row.restricted && lagBytes === null)
         return { level: 'unknown', say: 'its lag is not to be seen by this role', remedy: `GRANT pg_monitor TO ${ourRole};` }
       if (seconds === null && lagBytes === null)
         return row.state === 'disconnected' ? null : { level: 'unknown', say: 'its lag is not known' }
       if (seconds === null) return { level: 'ok', say: `${bytes(lagBytes)} behind, since when is not known yet`, figure: null }
       const late = Math.max(0, seconds - (applyDelaySeconds ?? 0))
-      const doubtful = isDoubtful(state, row)
+      const doubtful = lagIsUpperBound && isDoubtful(state, row)
       const told = doubtful ? 'ok' : levelOf(late, state.settings.thresholds, lagTime)
       const level = lagIsUpperBound && told === 'critical' ? 'warning' : told
-      const bound = lagIsUpperBound ? 'at most ' : lagIsLowerBound ? 'at least ' : ''
+      const bound = lagIsUpperBound ? 'at most ' : row.lagIsLowerBound || stalled !== null ? 'at least ' : ''
       const why = row.replayPaused ? 'replay is paused' : row.receiver === 'down' ? 'nothing comes in' : 'replay is behind'
       return {
         level,

@@ -256,6 +256,38 @@ describe('replication', () => {
     expect(told('replication_lag', paused)[0]).toMatch(/: replay is paused$/)
   })
 
+  test('replication_lag of a standby that is not watched: what its sender measured of a stall, not what is left over of one', () => {
+    const sent = (replay: bigint, seconds: number) =>
+      sender({
+        sent_lsn: 9000n,
+        write_lsn: 9000n,
+        flush_lsn: 9000n,
+        replay_lsn: replay,
+        current_lsn: 9000n,
+        replayLagSeconds: seconds,
+      })
+    const of = (before: Row, now: Row) =>
+      told(
+        'replication_lag',
+        cluster([
+          pg(
+            [
+              beat({ lsn: 9000n }),
+              sampleOf(senders, [before], { at: noon - 1000 }),
+              sampleOf(senders, [now]),
+              sampleOf(slots, []),
+            ],
+            {
+              lsnHistory: [at(9000n, 1), at(9000n, 0)],
+            },
+          ),
+        ]),
+      )
+    expect(of(sent(5000n, 12), sent(5000n, 12))).toEqual(['warning lags at least 12.0s (3.9 kB): replay is behind'])
+    expect(of(sent(5000n, 12), sent(6000n, 12))).toEqual(['ok 2.9 kB behind, since when is not known yet'])
+    expect(of(sent(9000n, 12), sent(9000n, 12))).toEqual(['ok lags 0.0s (0 B)'])
+  })
+
   test('replication_lag_bytes', () => {
     const behind = (bytes: bigint) =>
       replicating({ wrote: [at(5000n + bytes, 1), at(5000n + bytes, 0)], replayed: [at(5000n, 0)] })

@@ -598,7 +598,12 @@ describe('the command', () => {
   let servers: readonly string[]
   beforeAll(async () => {
     primary = await startPostgres({ version: 16, dir: folder.path, name: 'cprimary' })
-    standby = await startStandby(primary, { dir: folder.path, name: 'cstandby', slot: 'cstandby_slot' })
+    standby = await startStandby(primary, {
+      dir: folder.path,
+      name: 'cstandby',
+      slot: 'cstandby_slot',
+      settings: { wal_receiver_status_interval: '1s' },
+    })
     if (findPgbouncer())
       pooler = await startPgbouncer({
         dir: folder.path,
@@ -740,6 +745,20 @@ describe('the command', () => {
         await client.query(`SELECT pg_drop_replication_slot('left_behind')`)
       })
     }
+  })
+
+  test('replication_lag of a standby that only its primary is asked about', async () => {
+    const file = `${folder.path}/lag.toml`
+    writeFileSync(file, '[thresholds]\nlag_seconds = 2\n', { mode: 0o600 })
+    const check = () => run(['check', '--config', file, '--only', 'replication_lag', primary.conninfo])
+    expect((await check()).stdout).toMatch(/^✓ replication_lag .*cstandby: lags 0\.0s/m)
+    await withClient(standby, client => client.query('SELECT pg_wal_replay_pause()'))
+    await withClient(primary, client => client.query('CREATE TABLE unseen AS SELECT i FROM generate_series(1, 1000) i'))
+    await new Promise(resolve => setTimeout(resolve, 4500))
+    const stalled = await check()
+    await withClient(standby, client => client.query('SELECT pg_wal_replay_resume()'))
+    expect(stalled.code).toBe(1)
+    expect(stalled.stdout).toMatch(/^⚠ replication_lag .*cstandby: lags at least \d\.\ds/m)
   })
 
   test('before a window a lag of a second is a finding', async () => {
