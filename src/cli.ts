@@ -5,6 +5,7 @@ import pkg from '../package.json' with { type: 'json' }
 import type { CheckOptions } from './check.ts'
 import { buildConfig, type Choice, type CliOptions, type Config, chooseCluster, lookOf } from './config/config.ts'
 import { noPanel } from './config/judge.ts'
+import { defaultThresholds } from './model/thresholds.ts'
 import { drawable } from './model/untrusted.ts'
 
 // The arguments may hold a password, and everybody on this machine can read them: ps shows the title instead.
@@ -126,7 +127,10 @@ function program(): Command {
       const plan = checkPlan(given)
       if ('error' in plan) refuse(plan.error)
       if (given.list) {
-        process.stdout.write(checkList(oneConfig(options), plan.format === 'json'))
+        const choice = choiceOf(options)
+        const several = choice.choose.length > 0
+        const thresholds = several ? { ...defaultThresholds, ...choice.file?.thresholds } : configOf(options, choice).thresholds
+        process.stdout.write(checkList({ thresholds }, plan.format === 'json'))
         return
       }
       const config = await withAnswers(oneConfig(options), options)

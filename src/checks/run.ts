@@ -15,7 +15,7 @@ export function run(state: State, checks: readonly Check[]): readonly Finding[] 
       const told = check.look(state)
       const silent = idsOf(state, 'postgres').some(id => !isUp(state, id))
       if (told.length === 0 && silent)
-        return [{ level: 'unknown', say: 'not asked: no server answers', unasked: true, check, server: null }]
+        return [{ level: 'unknown', say: 'can not be told while not every server answers', unasked: true, check, server: null }]
       return told.map(found => {
         const server = found.server === null ? undefined : servers[found.server]
         return { ...(server ? withRole(found, server) : found), server: found.server, check }

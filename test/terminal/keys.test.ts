@@ -206,6 +206,20 @@ it('Enter shows all that is known of the row, Esc closes it', async () => {
   await gone('application_name')
 })
 
+it('9 shows Health: Enter explains a check, Enter again goes to the row it is about', async () => {
+  terminal.write('9')
+  await terminal.waitFor(/ok +connectivity +127\.0\.0\.1:\d+ +answers: PostgreSQL 16/)
+  await terminal.waitFor(/idle_in_transaction +127\.0\.0\.1:\d+ +pid \d+ \(postgres in postgres, worker\d@/)
+  terminal.write('\x1bOR')
+  await terminal.waitFor(/Find: _/)
+  terminal.write('idle_in_tr\r\r')
+  await terminal.waitFor(/why it matters[\s\S]*holds locks for nobody/)
+  const [, pid] = await terminal.waitFor(/found\s+pid (\d+) /)
+  terminal.write('\r')
+  await terminal.waitFor(/^ PID +USER/m)
+  await terminal.until(() => selected().includes(` ${pid} `), 'the cursor on the session')
+})
+
 it('y copies the query: one OSC 52 with its base64, and nothing else to the clipboard', async () => {
   terminal.write('\x1bORworker3\r')
   await terminal.until(() => selected().includes('worker3@'), 'the cursor on worker3')
