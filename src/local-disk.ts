@@ -3,7 +3,7 @@
 
 import { readFileSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
-import { type DiskRow, localDisk } from './model/disk.ts'
+import { type DiskRow, isLocalAddress, localDisk } from './model/disk.ts'
 import { is, raw } from './model/untrusted.ts'
 import { type SettingRow, settings } from './sql/health-settings.ts'
 import { type PulseRow, pulse } from './sql/server.ts'
@@ -33,10 +33,8 @@ export function watchLocalDisks(store: Store): void {
   })
 }
 
-const loopback = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/
-
 function isHere({ host, readings, user }: ServerState): boolean {
-  if (!host.startsWith('/') && !loopback.test(host)) return false
+  if (!isLocalAddress(host)) return false
   const pid = (readings[pulse.id]?.sample?.rows[0] as PulseRow | undefined)?.own_pid
   if (!pid) return false
   try {

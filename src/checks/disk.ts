@@ -1,9 +1,10 @@
 // Disk space, where it can be known.
 
-import { type DiskRow, localDisk } from '../model/disk.ts'
+import { type DiskRow, isLocalAddress, localDisk } from '../model/disk.ts'
 import { bytes, percent } from '../model/format.ts'
 import { drawable } from '../model/untrusted.ts'
 import { settings } from '../sql/health-settings.ts'
+import { ourRole } from '../sql/query.ts'
 import { type Check, levelOf } from './check.ts'
 import { settingOf } from './settings.ts'
 
@@ -21,6 +22,10 @@ const disk: Check = {
     const [fullest] = rows.toSorted((a, b) => b.usedPercent - a.usedPercent)
     if (!fullest) {
       const directory = settingOf(state, server.id, 'data_directory')
+      if (directory === null && isLocalAddress(server.host))
+        return [
+          { level: 'unknown', say: 'data_directory is not to be seen by this role', remedy: `GRANT pg_monitor TO ${ourRole};` },
+        ]
       const where = directory === null ? 'its data directory' : drawable(directory)
       return [
         {

@@ -179,7 +179,7 @@ const checksums: Check = {
   needs: [databaseCounters],
   look: (state, server) => {
     const rows = rowsOf(state, server.id, databaseCounters).filter(({ checksum_failures }) => checksum_failures !== null)
-    if (rows.length === 0) return [{ level: 'ok', say: 'data checksums are off: damage would not be noticed', advice: true }]
+    if (rows.length === 0) return [{ level: 'ok', say: 'data checksums are off: damage would not be noticed' }]
     const failed = rows.filter(({ checksum_failures }) => checksum_failures)
     const all = failed.reduce((total, row) => total + (row.checksum_failures ?? 0n), 0n)
     if (failed.length === 0) return [{ level: 'ok', say: 'no block has failed its checksum', figure: 0 }]

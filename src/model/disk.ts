@@ -11,3 +11,8 @@ export type DiskRow = {
   /** As df counts: of what ordinary users can have. */
   readonly usedPercent: number
 }
+
+const loopback = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/
+
+/** An address of this machine alone; behind it may still be a tunnel or a container. */
+export const isLocalAddress = (host: string) => host.startsWith('/') || loopback.test(host)

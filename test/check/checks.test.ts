@@ -657,7 +657,13 @@ describe('disk_space', () => {
     expect(told('disk_space', of(79))).toEqual(['ok 79.0% of the disk under /data is taken, 3.0 GB are free'])
     expect(levels('disk_space', of(81))).toEqual(['warning'])
     expect(levels('disk_space', of(91))).toEqual(['critical'])
-    expect(found('disk_space', of(null))).toMatchObject([{ level: 'unknown', remedy: expect.stringMatching(/^df /) }])
+    expect(found('disk_space', of(null))).toMatchObject([{ level: 'unknown', remedy: 'GRANT pg_monitor TO dba;' }])
+    const elsewhere = cluster([
+      pg([sampleOf(settings, [...usualSettings, { name: 'data_directory', setting: '/data', unit: null }])], { host: 'db1' }),
+    ])
+    expect(found('disk_space', elsewhere)).toMatchObject([
+      { level: 'unknown', remedy: 'df /data on the server, or run pgvigil check there' },
+    ])
   })
 })
 

@@ -427,6 +427,29 @@ describe('a cluster', () => {
     await until('log_errors', /^ok a/, { logErrors: 1000 })
   })
 
+  test('log_errors: the GRANT that it gives is what it takes', async () => {
+    await root.query('CREATE ROLE reader LOGIN')
+    const look = async () => {
+      const eyes = watch([{ id: 'a', conninfo: `host=127.0.0.1 port=${primary.port} user=reader dbname=postgres` }])
+      try {
+        const state = await eyes.until(
+          state => found(state, 'log_errors').every(({ say }) => !/not read yet|not asked/.test(say)),
+          'a look',
+        )
+        return found(state, 'log_errors')[0]!
+      } finally {
+        eyes.stop()
+      }
+    }
+    const before = await look()
+    expect(before.level).toBe('unknown')
+    expect(before.remedy).toMatch(
+      /^GRANT pg_monitor TO reader; GRANT EXECUTE ON FUNCTION pg_catalog\.pg_current_logfile\(text\), pg_catalog\.pg_read_binary_file/,
+    )
+    await root.query(before.remedy!)
+    expect((await look()).say).toMatch(/ in the last hour/)
+  })
+
   describe.skipIf(!findPgbouncer())('pools', () => {
     test('pool_wait, pool_saturation, pool_clients', async () => {
       const [first, second] = [await session(pooler!.port, 'app', 'web'), await session(pooler!.port, 'app', 'web')]
