@@ -253,12 +253,15 @@ const invalid: Check = {
 
 /** Smaller ones are not worth a word (the guide's line). */
 const smallBytes = 1_000_000
-/** A scan a month is a use: before so long no index is called unused. Seconds. */
+/** Scans that have been counted for less than this say little. Seconds. */
 const longEnough = 7 * 86_400
 
-const blockBytes = 8192
+/** Where no table has told it. */
+const usualBlockBytes = 8192
+
 const sizeOf = (state: State, server: ServerState) => {
   const pages = new Map(rowsOf(state, server.id, indexes).map(row => [row.indexrelid, Number(row.relpages)]))
+  const blockBytes = rowsOf(state, server.id, tables)[0]?.block_size ?? usualBlockBytes
   return (row: IndexPaneRow) => (pages.get(row.indexrelid) ?? 0) * blockBytes
 }
 
