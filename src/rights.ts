@@ -8,7 +8,7 @@ import { panels } from './panels/index.ts'
 import type { AnyList, Panel } from './panels/panel.ts'
 import { namesOf } from './sessions.ts'
 import { indexes } from './sql/indexes.ts'
-import type { Query } from './sql/query.ts'
+import { ourRole, type Query } from './sql/query.ts'
 import { tables } from './sql/tables.ts'
 import { linkOf, read, rowsOf } from './store/selectors.ts'
 import type { Sample, ServerState, State } from './store/state.ts'
@@ -38,6 +38,7 @@ export function sights(state: State, server: ServerState): readonly Sight[] {
       const queries = list.needs.filter(query => concerns(query, server, state))
       // A list of PgBouncers only helps itself to sessions, and the other way round.
       if (queries.length === 0 || list.needs[0]?.on !== server.kind) return []
+      if (list.id === 'health') return [healthSight(state, server, panel, queries)]
       return [sight(state, server, panel, list, queries)]
     }),
   )
@@ -92,6 +93,18 @@ function sight(state: State, server: ServerState, panel: Panel, list: AnyList, q
     return { pane, sees: 'part', what: "errors of others' jobs: only to their owner and the database's", remedy: null }
   }
   return { pane, sees: 'all', what: '', remedy: null }
+}
+
+/** A check that lacks something says so itself; what it asks that other panes don't are functions that take a GRANT. */
+function healthSight(state: State, server: ServerState, panel: Panel, queries: readonly Query[]): Sight {
+  const denied = queries.flatMap(query => {
+    const reading = read(state, server.id, query)
+    return reading.kind === 'unavailable' && reading.remedy.startsWith('GRANT') ? [reading] : []
+  })
+  if (denied.length === 0) return { pane: panel.title, sees: 'all', what: '', remedy: null }
+  const grants = [...new Set(denied.flatMap(({ remedy }) => remedy.match(/GRANT [^;]*;/g) ?? []))]
+  const remedy = grants.join(' ').replaceAll(ourRole, drawable(sqlName(server.user)))
+  return { pane: panel.title, sees: 'part', what: denied.map(({ reason }) => reason).join('; '), remedy }
 }
 
 /** How many databases or tablespaces our role may not have measured. */
@@ -180,6 +193,8 @@ export function roleStatements(state: State, server: ServerState): readonly stri
     `-- PostgreSQL ${drawable(facts?.versionText)} at ${drawable(server.id)}`,
     '-- A role that watches: sees all, changes nothing.',
     ...role('pgvigil_monitor', ['pg_monitor', ...reserved]),
+    "-- For Health to read the server's log, where the server keeps one (these functions read any file of the data directory):",
+    '--   GRANT EXECUTE ON FUNCTION pg_catalog.pg_current_logfile(text), pg_catalog.pg_read_binary_file(text,bigint,bigint) TO pgvigil_monitor;',
     `-- A role that acts as well: signals sessions, pauses replay, drops slots${version >= 170000 ? ', vacuums and reindexes' : ''}.`,
     ...role('pgvigil_operator', [
       'pg_monitor',

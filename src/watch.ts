@@ -1,6 +1,7 @@
 // From a configuration to what runs: the state to start with and the poller that fills it. For the live monitor and for snapshot.
 
 import type { Config, Server } from './config/config.ts'
+import { watchLocalDisks } from './local-disk.ts'
 import { drawable } from './model/untrusted.ts'
 import { type Poller, startPoller } from './poller.ts'
 import type { State, Want } from './store/state.ts'
@@ -43,6 +44,7 @@ export function watch(
     queryBytes,
   }
   const store = createAppStore(createState(seeds, settings, panel, Date.now()))
+  watchLocalDisks(store)
   const poller = startPoller({
     servers: servers.map(server => ({ id: server.id, target: server })),
     receive: event => receive(store, event),

@@ -1,7 +1,7 @@
 // What may stand in the configuration file: one list of keys, from which checking, suggestions and reading follow.
 
 import type { Capacity } from '../model/free-space.ts'
-import type { Thresholds } from '../model/thresholds.ts'
+import { type Thresholds, thresholdKey, thresholdList } from '../model/thresholds.ts'
 import { parseInterval } from './interval.ts'
 import { nearest } from './nearest.ts'
 
@@ -72,12 +72,9 @@ const number =
 /** Keys of a table by their names in the file, each with where its value goes. */
 type Keys = Readonly<Record<string, { readonly to: string; readonly check: Check<unknown> }>>
 
-const thresholdKeys: Keys = {
-  lag_seconds: { to: 'lagSeconds', check: number(0, Number.POSITIVE_INFINITY) },
-  transaction_seconds: { to: 'transactionSeconds', check: number(0, Number.POSITIVE_INFINITY) },
-  pool_wait_seconds: { to: 'poolWaitSeconds', check: number(0, Number.POSITIVE_INFINITY) },
-  connections_percent: { to: 'connectionsPercent', check: number(1, 100) },
-}
+const thresholdKeys: Keys = Object.fromEntries(
+  Object.entries(thresholdList).map(([name, { least, most }]) => [thresholdKey(name), { to: name, check: number(least, most) }]),
+)
 
 /** As PostgreSQL writes sizes. */
 const units: Readonly<Record<string, number>> = { kB: 1024, MB: 1024 ** 2, GB: 1024 ** 3, TB: 1024 ** 4 }

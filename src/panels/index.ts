@@ -3,6 +3,7 @@
 import { activityPanel } from './activity.ts'
 import { chunksPanel } from './chunks.ts'
 import { eventsPanel } from './events.ts'
+import { healthPanel } from './health.ts'
 import { locksPanel } from './locks.ts'
 import type { Panel } from './panel.ts'
 import { poolsPanel } from './pools.ts'
@@ -18,6 +19,7 @@ export const panels: readonly Panel[] = [
   poolsPanel,
   tablesPanel,
   progressPanel,
+  healthPanel,
   eventsPanel,
 ]
 

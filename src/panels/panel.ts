@@ -1,6 +1,7 @@
 // The contract of a pane. A pane has one list or several (Pools: pools, clients, servers); each list is a record: what it asks for,
 // how its rows come about, and its columns. A row is plain data and is what `snapshot --json` prints for the list.
 
+import type { Place } from '../checks/check.ts'
 import type { Query } from '../sql/query.ts'
 import type { State } from '../store/state.ts'
 
@@ -67,6 +68,8 @@ export type ListSpec<Row> = {
   /** What rows name their parent by, where that is not the rowId. */
   readonly treeId?: (row: Row) => string
   readonly detail?: (row: Row, state: State) => readonly DetailLine[]
+  /** Where Enter goes on to once the detail is open. */
+  readonly leadsTo?: (row: Row) => Place | null
   /** What to draw when there are no rows and nothing is wrong. */
   readonly empty: string
   /** What `y` copies: raw text (a query, a name); as `cut` when only its beginning is there until the row is selected. */

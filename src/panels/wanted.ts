@@ -13,20 +13,25 @@ import { listOf, panelOf, selectedRow, viewOf } from './shown.ts'
 export function wantedOnScreen(state: State, serverId: string): readonly Want[] {
   const panel = panelOf(state)
   const inFocus = panel.scope === 'cluster' || serverId === state.view.focus
-  return wanted(state, serverId, panel.lists, inFocus)
+  return wanted(state, serverId, needsOf(panel.lists), inFocus)
 }
 
 /** `snapshot`: the given lists of every server. */
 export function wantedByLists(state: State, serverId: string, lists: readonly AnyList[]): readonly Want[] {
-  return wanted(state, serverId, lists, true)
+  return wanted(state, serverId, needsOf(lists), true)
 }
 
-function wanted(state: State, serverId: string, lists: readonly AnyList[], inFocus: boolean): readonly Want[] {
+/** `check`: the given queries of every server that they are for. */
+export function wantedByQueries(state: State, serverId: string, queries: readonly Query[]): readonly Want[] {
+  return wanted(state, serverId, queries, true)
+}
+
+const needsOf = (lists: readonly AnyList[]) => lists.flatMap(list => list.needs)
+
+function wanted(state: State, serverId: string, needs: readonly Query[], inFocus: boolean): readonly Want[] {
   const server = state.servers[serverId]
   if (!server) return []
-  const asked = lists
-    .flatMap(list => list.needs)
-    .filter(query => query.on === server.kind && (query.on === 'pgbouncer' || inFocus))
+  const asked = needs.filter(query => query.on === server.kind && (query.on === 'pgbouncer' || inFocus))
   const locked = metLock(server, state.now) ? [catalogLocks] : []
   const queries = new Set<Query>([...always[server.kind], ...locked, ...asked, ...watched(state, serverId)])
   const wants: Want[] = []

@@ -18,6 +18,8 @@ export function factsFromRow(decoded: DecodedRow | undefined): ServerFacts {
       ...(row.timescaledb_available ? ['timescaledb'] : []),
       ...(row.pg_stat_statements_available ? ['pg_stat_statements'] : []),
     ],
+    functions: row.callable === null ? [] : (row.callable as unknown as string).split(' '),
+    collectsLog: row.collects_log,
     versionText: row.version_text,
     readsAllStats: row.reads_all_stats,
     superuser: row.is_superuser,

@@ -3,7 +3,16 @@
 
 import { query, type RowOf } from './query.ts'
 
-/** Once per connection and every half minute. `available_extensions`: comma-separated, those we have panes for. */
+/** Functions that not every role may call and that checks use. */
+const healthFunctions = [
+  'pg_ls_waldir()',
+  'pg_ls_archive_statusdir()',
+  'pg_ls_logdir()',
+  'pg_current_logfile(text)',
+  'pg_read_binary_file(text,bigint,bigint)',
+]
+
+/** Once per connection and every half minute. `callable`: those of healthFunctions that our role may call, between blanks. */
 export const facts = query({
   id: 'facts',
   on: 'postgres',
@@ -33,6 +42,8 @@ export const facts = query({
     pgstattuple_schema: 'text',
     pgstattuple_executes: 'bool!',
     pgstattuple_in_reach: 'bool!',
+    callable: 'text!',
+    collects_log: 'bool!',
   },
   variants: [
     {
@@ -60,6 +71,9 @@ SELECT current_setting('server_version_num')::int AS version_num,
        (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'timescaledb') AS timescaledb_schema,
        (SELECT extversion FROM pg_extension WHERE extname = 'pg_stat_statements') AS pg_stat_statements_version,
        EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements') AS pg_stat_statements_available,
+       (SELECT coalesce(string_agg(f, ' '), '') FROM unnest('{${healthFunctions.map(name => `"${name}"`).join(',')}}'::text[]) f
+         WHERE has_function_privilege(f, 'EXECUTE')) AS callable,
+       current_setting('logging_collector')::bool AS collects_log,
        t.nspname AS pgstattuple_schema,
        t.oid IS NOT NULL AND NOT EXISTS (
          SELECT FROM pg_depend m JOIN pg_proc p ON p.oid = m.objid

@@ -5,7 +5,7 @@ import type { PoolerSummary } from '../model/pools.ts'
 import type { Thresholds } from '../model/thresholds.ts'
 import { drawable, fit, short, type Untrusted, width } from '../model/untrusted.ts'
 import { freshEvent } from '../panels/events.ts'
-import { type Finding, findings } from '../panels/finding.ts'
+import { findings, type Headline } from '../panels/finding.ts'
 import { panels } from '../panels/index.ts'
 import type { Panel } from '../panels/panel.ts'
 import { panelOf } from '../panels/shown.ts'
@@ -113,7 +113,9 @@ function linkSpans(server: ServerState, link: Link, now: number): readonly Span[
 
 /** Figures in the order of their use in an incident: the last ones give way on a narrow terminal. */
 function postgresSpans(f: PostgresFigures, columns: number, limits: Thresholds): readonly Span[] {
-  const full = f.clients !== null && f.usable !== null && f.clients >= (limits.connectionsPercent / 100) * f.usable
+  const taken = f.clients === null || !f.usable ? 0 : (f.clients / f.usable) * 100
+  const full: Look | undefined =
+    taken >= limits.connectionsCriticalPercent ? 'critical' : taken >= limits.connectionsPercent ? 'warning' : undefined
   const out: Span[] = []
   if (f.standby) {
     const { lagSeconds, lagBytes, lagIsUpperBound, lagIsLowerBound, receiver, replayPaused } = f.standby
@@ -131,8 +133,8 @@ function postgresSpans(f: PostgresFigures, columns: number, limits: Thresholds):
     columns >= 140
       ? { active: 'active', waiting: 'waiting', idle: 'idle in xact' }
       : { active: 'act', waiting: 'wait', idle: 'idle-xact' }
-  out.push(span(`${f.clients ?? '–'}/${f.usable ?? '–'} `, full ? 'critical' : undefined))
-  if (columns >= 140) out.push(span(`${meter(f.clients, f.usable, 12)} `, full ? 'critical' : 'dim'))
+  out.push(span(`${f.clients ?? '–'}/${f.usable ?? '–'} `, full))
+  if (columns >= 140) out.push(span(`${meter(f.clients, f.usable, 12)} `, full ?? 'dim'))
   out.push(
     span(` ${f.active ?? '–'} ${words.active}`),
     span(` ${f.waiting ?? '–'} ${words.waiting}`, f.waiting ? 'critical' : undefined),
@@ -175,7 +177,7 @@ function poolerSpans(f: PoolerSummary, now: number, columns: number, limits: Thr
 
 const tps = (perSecond: number | null) => `${rate(perSecond).replace('/s', '')} tps`
 
-function findingLine(state: State, found: readonly Finding[], news: Event | null, columns: number): Line {
+function findingLine(state: State, found: readonly Headline[], news: Event | null, columns: number): Line {
   const [worst, ...others] = found
   if (!worst && news) return fitLine([span(newsText(news), look(news)), span('  0 shows events', 'dim')], columns)
   if (!worst) {

@@ -510,6 +510,7 @@ describe('the menu of F9', () => {
     databases: [],
     tablespaces: [],
     events: [],
+    health: [],
   }
   const lists = panels.flatMap(panel => panel.lists.map(list => list.id))
 

@@ -131,6 +131,7 @@ describe('on the screen', () => {
       ['5', pooler ? /MAXWAIT[\s\S]*␛/ : /MAXWAIT/],
       ['l', /F2/],
       ['l', /F2/],
+      ['9', /LEVEL[\s\S]*␛/],
       ['1', /PID[\s\S]*␛/],
       ['/PWNED\r', /filter: PWNED/],
       ['\r', /application_name/],

