@@ -173,7 +173,7 @@ describe('on the screen', () => {
       await terminal.waitFor('(pgvigil itself)')
       await terminal.waitFor(/broken@.*select 1 \/\* caf/)
       await terminal.waitFor(/␛\]0;PWNED␇/)
-      expect(terminal.screen().join('\n')).toMatch(/walwriter/)
+      await terminal.waitFor(/walwriter/)
       expect(terminal.screen()[1]).toMatch(/LIVE/)
       terminal.write('/broken\r\r')
       await terminal.waitFor(/application_name +broken/)

@@ -377,7 +377,7 @@ describe.each([13, 14, 15, 16, 17, 18] as PostgresVersion[])('PostgreSQL %i', ve
     const reader = await open('reader')
     await reader.query('BEGIN; SELECT * FROM ccold')
     const asked = of.ask('reindexIndex', [row]) as Asked
-    expect(await openQuestion(of, asked)).toMatch(/waits for transactions that are open now.+postgres\/reader/)
+    expect(await openQuestion(of, asked)).toMatch(/waits for transactions that are open now.+pid \d+ \((postgres\/)?reader/)
     const work = of.begin(asked)
     await of.until(() => /waiting for readers/.test(lines(of)), 'the reader to be waited for')
     of.actor.stopQueue()

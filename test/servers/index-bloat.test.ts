@@ -113,12 +113,14 @@ describe.each([13, 16, 18] as PostgresVersion[])('PostgreSQL %i', version => {
     await withClient(server, client => client.query('DELETE FROM t WHERE id % 2 = 0'))
     await withClient(server, client => client.query('VACUUM ANALYZE t'))
     await expect
-      .poll(() =>
-        withClient(
-          server,
-          async client =>
-            (await client.query(`SELECT n_live_tup::int AS n FROM pg_stat_user_tables WHERE relname = 't'`)).rows[0].n,
-        ),
+      .poll(
+        () =>
+          withClient(
+            server,
+            async client =>
+              (await client.query(`SELECT n_live_tup::int AS n FROM pg_stat_user_tables WHERE relname = 't'`)).rows[0].n,
+          ),
+        { timeout: 20_000 },
       )
       .toBeLessThan(60_000)
     expect((await look('postgres')).get('b_id')!.bloatEstimateRatio).toBeCloseTo(0.5, 1)
