@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { writeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { render } from 'ink'
+import { createAlarm } from './alarm.ts'
 import { type Cluster, neverLive, openCluster, refusals, startCluster } from './cluster.ts'
 import type { Context } from './commands.ts'
 import { keysAreThrough } from './deeds.ts'
@@ -336,9 +337,11 @@ function openScreen({ first, start, told, resolve }: Parts): void {
   })
 
   const meter = ownCost()
+  const alarm = createAlarm()
   const clock = setInterval(() => {
     const { store } = current
     update.setNow(store, Date.now(), meter())
+    update.addEvents(store, alarm(store.getState()))
     followSelected(store)
     if (current !== first || !neverLive(store.getState())) return
     void end(1, { words: refusals(store.getState()) })

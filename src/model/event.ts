@@ -31,6 +31,8 @@ export type EventKind =
   | 'suspended'
   | 'stats-reset'
   | 'reload'
+  | 'alert'
+  | 'alert-over'
   | 'deed-begun'
   | 'deed-ended'
 

@@ -15,7 +15,8 @@ import { panels } from './index.ts'
 export type Headline = { readonly level: 'critical' | 'warning'; readonly say: string }
 
 const asked = new Set<Query>([...always.postgres, ...always.pgbouncer])
-const headlines = checks.filter(({ needs, rate }) => !rate && needs.every(query => asked.has(query)))
+/** Those that every pane can tell of. */
+export const headlines = checks.filter(({ needs, rate }) => !rate && needs.every(query => asked.has(query)))
 
 /** Worst first; empty when all is quiet. */
 export function findings(state: State): readonly Headline[] {

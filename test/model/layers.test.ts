@@ -60,6 +60,7 @@ const rules: Readonly<Record<string, Rule>> = {
     types: ['src/store/state.ts'],
     packages: [],
   },
+  'src/alarm.ts': { may: ['src/checks/', 'src/model/', 'src/panels/finding.ts'], types: ['src/store/state.ts'], packages: [] },
   'src/check.ts': {
     may: [
       'src/check-formats.ts',
