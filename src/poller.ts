@@ -3,7 +3,7 @@
 
 import type { Target } from './config/conninfo.ts'
 import { factsFromRow, pgbouncerFacts } from './server/facts.ts'
-import { openSession, type ReadResult, type Session } from './server/session.ts'
+import { openSession, type Part, type ReadResult, type Session } from './server/session.ts'
 import { DialError, dialMs } from './server/socket.ts'
 import { ServerError, type WireRow } from './server/wire.ts'
 import { showConfig, showVersion } from './sql/pgbouncer.ts'
@@ -42,6 +42,8 @@ const lendMs = longestStatementMs + 3000
 const mostPatience = 4
 /** Each row whose detail was opened is a want of its own: they are not kept for ever. */
 const rememberedWants = 500
+/** After a refusal of several statements as one each is asked by itself for so long. Milliseconds. */
+const apartMs = 30_000
 /** SQLSTATE of a lock_timeout. */
 const lockNotAvailable = '55P03'
 const retry = { firstMs: 250, capMs: 5000, jitter: 0.2, deniedMs: 30_000 }
@@ -90,6 +92,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   >()
   let patience = 1
   let slowestMs = 0
+  // Until then nothing is asked together: one of the statements was refused, and the others must not wait for it.
+  let apartUntil = 0
 
   const leastAnswerMs = () => Math.max(1000, 1.5 * options.intervalMs())
   const answerMs = () => Math.min(longestStatementMs, leastAnswerMs() * patience)
@@ -124,6 +128,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
       session = opened
       begunAt.clear()
       rounds.clear()
+      apartUntil = 0
       await readFacts()
       report({ state: 'up', word: 'LIVE', why: null }, opened.tls)
       return true
@@ -171,8 +176,11 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
       }
     }
     slowestMs = 0
-    for (const want of options.wanted(id)) {
-      if (want.query.every === 'tick' && take(want)) await readWant(want)
+    const wants = options.wanted(id).filter(want => want.query.every === 'tick' && take(want))
+    const parts = Date.now() < apartUntil ? [] : wants.flatMap(partOf)
+    const apart = parts.length > 0 ? await readTogether(parts) : []
+    for (const want of wants) {
+      if (!parts.some(({ query }) => query === want.query) || apart.includes(want.query)) await readWant(want)
     }
     if (slowestMs < leastAnswerMs() / 3) patience = 1
   }
@@ -208,6 +216,30 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
     return Date.now() - last >= paceMs
   }
 
+  /** What can be asked in one statement with others. */
+  function partOf({ query, params }: Want): readonly Part[] {
+    const picked = pickVariant(query, facts as ServerFacts)
+    return 'text' in picked && (query.oneRow || picked.packed) ? [{ query, picked, values: params }] : []
+  }
+
+  /** Returns the queries that have to be asked one by one after all: one of them was refused, and for a while it will be again. */
+  async function readTogether(parts: readonly Part[]): Promise<readonly Query[]> {
+    try {
+      const current = session as Session
+      await current.limitStatements(statementMs(), answerMs())
+      const results = await current.readTogether(parts, answerMs())
+      slowestMs = Math.max(slowestMs, ...results.map(({ tookMs }) => tookMs))
+      for (const [i, { query }] of parts.entries()) {
+        receive({ kind: 'sample', sample: { server: id, query: query.id, skipped: [], ...results[i]! } })
+      }
+      return []
+    } catch (error) {
+      if (!(error instanceof ServerError) || error.kind !== 'refused') throw error
+      if (error.code !== '55000') apartUntil = Date.now() + apartMs
+      return parts.map(({ query }) => query)
+    }
+  }
+
   async function readWant({ query, params }: Want): Promise<void> {
     const text = textOf(query)
     if (text === null) return
@@ -241,7 +273,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
 
   async function ask(query: Query, text: string, values: readonly (string | number)[]): Promise<ReadResult> {
     const current = session as Session
-    const ownPace = query.every !== 'tick'
+    const ownPace = query.every !== 'tick' && !query.light
     await current.limitStatements(ownPace ? longestStatementMs : statementMs(), answerMs())
     const result = await current.read(query, text, values, ownPace ? longestStatementMs + 500 : answerMs())
     if (!ownPace) slowestMs = Math.max(slowestMs, result.tookMs)

@@ -1,7 +1,7 @@
 // Which queries the screen needs of a server now: what every server is asked anyway, and what the lists in view ask for.
 
 import { showDatabases, showPools, showState, showStats } from '../sql/pgbouncer.ts'
-import type { Query } from '../sql/query.ts'
+import type { Param, Query } from '../sql/query.ts'
 import { receiver } from '../sql/replication.ts'
 import { counters, pulse } from '../sql/server.ts'
 import type { State, Want } from '../store/state.ts'
@@ -33,7 +33,7 @@ function wanted(state: State, serverId: string, lists: readonly AnyList[], inFoc
   for (const query of queries) {
     if (query.needs?.extension === 'timescaledb' && serverId !== state.settings.timescaleId) continue
     if (query.needs?.role && query.needs.role !== server.role) continue
-    const params = (query.params ?? []).map(param => (param === 'queryBytes' ? state.settings.queryBytes : selectedPid(state)))
+    const params = (query.params ?? []).map(param => bound(param, state))
     if (params.every(value => value !== null)) wants.push({ query, params: params as (string | number)[] })
   }
   return wants
@@ -47,6 +47,17 @@ function watched({ view, pauses, works }: State, serverId: string): readonly Que
     ...pauses.filter(({ phase }) => phase === 'pending').flatMap(pause => pause.watches),
   ]
   return watches.filter(({ server }) => server === serverId).map(({ query }) => query)
+}
+
+function bound(param: Param, state: State): number | null {
+  switch (param) {
+    case 'queryBytes':
+      return state.settings.queryBytes
+    case 'selectedPid':
+      return selectedPid(state)
+    case 'countSessions':
+      return 1
+  }
 }
 
 /** The pid of the row that the user has chosen in a list of sessions: its whole query is wanted, for the detail and for copying. */

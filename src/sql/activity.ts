@@ -40,6 +40,23 @@ SELECT pid, leader_pid, backend_type, datid::int8 AS datid, usesysid::int8 AS us
        substring(textsend(query) FROM 1 FOR $1::int) AS query
   FROM pg_stat_get_activity(NULL)`
 
+// The fields of a row that is told in full, in the order that server/roster.ts takes them.
+const fields = (
+  queryId: string,
+) => `pid, leader_pid, backend_type, datid, usesysid, application_name, host(client_addr), client_port,
+           backend_start, query_start, xact_start, state_change, state, wait_event_type, wait_event, backend_xid, backend_xmin, ${queryId},
+           encode(substring(textsend(query) FROM 1 FOR $1::int), 'escape')`
+
+// Sessions stand still for most of the time, and their text and times are most of what a look at them costs: a session whose state has not
+// changed since $2 (epoch seconds) is told by its pid, and with what can change within a statement while it runs one.
+const packed = (queryId: string) => `
+SELECT extract(epoch FROM clock_timestamp())::float8 AS sessions_clock, extract(epoch FROM now())::float8 AS sessions_at,
+       age('3'::xid) AS xids_since_3,
+       string_agg(CASE WHEN (state_change < to_timestamp($2::float8)) IS NOT TRUE THEN ROW(${fields(queryId)})::text
+                       WHEN state IN ('active', 'fastpath function call') THEN ROW(pid, wait_event_type, wait_event, backend_xid, backend_xmin)::text
+                       ELSE pid::text END, chr(10)) AS sessions
+  FROM pg_stat_get_activity(NULL)`
+
 /**
  * One row for each server process. Ages are seconds by the server's clock, NULL when there is no transaction, query or state. `client_port` is -1 over a Unix socket. Of other roles' sessions a
  * role without pg_read_all_stats sees pid, datid, usesysid and application_name; the rest is NULL and the query `<insufficient privilege>`.
@@ -51,8 +68,8 @@ export const activity = query({
   params: ['queryBytes'],
   columns,
   variants: [
-    { from: 140000, text: text('query_id') },
-    { from: 130000, text: text('NULL::int8') },
+    { from: 140000, text: text('query_id'), packed: packed('query_id') },
+    { from: 130000, text: text('NULL::int8'), packed: packed('NULL::int8') },
   ],
 })
 export type ActivityRow = RowOf<typeof activity>

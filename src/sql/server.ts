@@ -52,12 +52,13 @@ SELECT current_setting('server_version_num')::int AS version_num,
        nullif(current_setting('cluster_name'), '') AS cluster_name,
        current_setting('server_encoding') AS server_encoding,
        (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb_version,
-       EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') AS timescaledb_available,
+       available.names @> '{timescaledb}' AS timescaledb_available,
        current_setting('timescaledb.license', true) AS timescaledb_license,
        (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'timescaledb') AS timescaledb_schema,
        (SELECT extversion FROM pg_extension WHERE extname = 'pg_stat_statements') AS pg_stat_statements_version,
-       EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements') AS pg_stat_statements_available
-  FROM pg_database d, pg_roles r
+       available.names @> '{pg_stat_statements}' AS pg_stat_statements_available
+  FROM pg_database d, pg_roles r,
+       (SELECT coalesce(array_agg(name), '{}') AS names FROM pg_available_extensions() WHERE name IN ('timescaledb', 'pg_stat_statements')) available
  WHERE d.datname = current_database() AND r.rolname = current_user`,
     },
   ],
@@ -100,7 +101,8 @@ SELECT s.in_recovery,
                count(*) FILTER (WHERE backend_type = 'client backend' AND state LIKE 'idle in transaction%')::int AS idle_in_transaction,
                count(*) FILTER (WHERE backend_type IS NULL AND datid <> 0)::int AS restricted,
                max(extract(epoch FROM clock_timestamp() - xact_start)) FILTER (WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())::float8 AS oldest_xact_seconds
-          FROM pg_stat_get_activity(NULL)) a`
+          FROM pg_stat_get_activity(NULL)
+         WHERE $1::int <> 0) a`
 
 /**
  * One row a tick, without any catalog. `lsn`: the insert position of a primary, the replay position of a standby. `clock_epoch`: the
@@ -111,6 +113,8 @@ export const pulse = query({
   id: 'pulse',
   on: 'postgres',
   every: 'tick',
+  params: ['countSessions'],
+  oneRow: true,
   columns: pulseColumns,
   variants: [
     { from: 140000, text: pulseText('pg_get_wal_replay_pause_state()') },
@@ -124,6 +128,7 @@ export const counters = query({
   id: 'counters',
   on: 'postgres',
   every: 'tick',
+  oneRow: true,
   columns: { xact: 'big!', blks_hit: 'big!', blks_read: 'big!', stats_epoch: 'text' },
   variants: [
     {
@@ -147,6 +152,7 @@ export const names = query({
   id: 'names',
   on: 'postgres',
   every: 5,
+  light: true,
   columns: { kind: 'text!', oid: 'big!', name: 'text!', is_superuser: 'bool', has_privileges: 'bool' },
   variants: [
     {
