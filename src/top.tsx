@@ -7,6 +7,7 @@ import { render } from 'ink'
 import { type Cluster, neverLive, openCluster, refusals, startCluster } from './cluster.ts'
 import type { Context } from './commands.ts'
 import { keysAreThrough } from './deeds.ts'
+import { createGlass } from './glass.ts'
 import { dispatch } from './keys/dispatch.ts'
 import { createKeyParser } from './keys/keypress.ts'
 import { defaultThresholds } from './model/thresholds.ts'
@@ -93,6 +94,8 @@ function silenceStderr(): void {
 
 /** What gives a terminal back when nothing else could: primary screen, cursor, default colours. */
 const restore = '\u001b[?2004l\u001b[?1049l\u001b[?25h\u001b[0m'
+/** A terminal that takes nothing more doesn't keep us from ending. Milliseconds. */
+const lastBytesMs = 300
 /** Takes a terminal that a shell has had meanwhile: alternate screen, no cursor. */
 const take = '\u001b[?1049h\u001b[?25l'
 /** A terminal that marks what is pasted: text from the clipboard must never be taken for keys that do something. */
@@ -101,8 +104,6 @@ const pastes = { marked: '\u001b[?2004h', plain: '\u001b[?2004l' }
 const settlingMs = 600
 /** What ending a pause of ours may take when pgvigil ends. Milliseconds. */
 const lettingGoMs = 900
-/** Cursor to the upper left corner, then everything cleared. */
-const wipe = '\u001b[H\u001b[2J'
 /** A stop that has not come after this time does not come: there is no shell that would let us go on. Milliseconds. */
 const stopMs = 300
 
@@ -117,6 +118,10 @@ type Parts = {
 function openScreen({ first, start, told, resolve }: Parts): void {
   const { stdin, stdout } = process
   silenceStderr()
+  const glass = createGlass(stdout, process.env.TERM)
+  glass.onSlow = slow => {
+    if (current.store.getState().settings.slowLink !== 'asked') update.setSlowLink(current.store, slow ? 'noticed' : 'no')
+  }
   const screen: Screen = { draw: () => {}, handOver: async () => {} }
   let current = first
   let ended = false
@@ -140,14 +145,15 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     clearInterval(clock)
     current.poller.stop()
     stdin.removeAllListeners('data')
-    stdout.write(pastes.plain)
+    glass.control(pastes.plain)
     try {
       ink.unmount()
     } catch {
-      writeSync(1, restore)
+      glass.control(restore)
     }
     if (stdin.isTTY) stdin.setRawMode(false)
     stdin.pause()
+    await glass.settled(lastBytesMs)
     tell(words)
     tell(await current.actor.letGo(leave, lettingGoMs))
     resolve(code)
@@ -204,7 +210,7 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     current = next
     context = contextOf(current)
     measure()
-    ink.rerender(<App key={++shown} store={current.store} screen={screen} />)
+    ink.rerender(<App key={++shown} store={current.store} screen={screen} glass={glass} />)
     repaint()
   }
   let shown = 0
@@ -219,14 +225,10 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     void end(1, { words })
   }
 
-  /**
-   * Draws everything anew from an empty screen. Ink writes what has changed, counted from where it left the cursor; a terminal that was
-   * resized while a frame was on its way to it, or that somebody else has written to, looks other than Ink believes.
-   */
+  /** Draws everything anew from an empty screen: what was resized, or written to by somebody else, shows other than we believe. */
   function repaint(): void {
     if (ended || away) return
-    stdout.write(wipe)
-    ink.clear()
+    glass.forget()
     screen.draw()
   }
 
@@ -234,12 +236,13 @@ function openScreen({ first, start, told, resolve }: Parts): void {
   async function handOver(meanwhile: () => Promise<void>): Promise<void> {
     away = true
     await screen.handOver(async () => {
-      stdout.write(pastes.plain)
+      glass.control(pastes.plain)
+      await glass.settled(lastBytesMs)
       stdin.setRawMode(false)
       await meanwhile()
       if (ended) return
       stdin.setRawMode(true)
-      stdout.write(pastes.marked)
+      glass.control(pastes.marked)
     })
     away = false
     lookAgain()
@@ -268,7 +271,7 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     if (ended || away) return
     stdin.setRawMode(false)
     stdin.setRawMode(true)
-    stdout.write(take + pastes.marked)
+    glass.control(take + pastes.marked)
     lookAgain()
   }
 
@@ -283,7 +286,7 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     store,
     quit: (code, leave = false) => void end(code, { leave }),
     poke: () => poller.poke(),
-    copy: text => stdout.write(`\u001b]52;c;${Buffer.from(text).toString('base64')}\u0007`),
+    copy: text => glass.control(`\u001b]52;c;${Buffer.from(text).toString('base64')}\u0007`),
     redraw: repaint,
     suspend,
     begin: confirm => {
@@ -314,19 +317,20 @@ function openScreen({ first, start, told, resolve }: Parts): void {
   stdin.on('error', () => void end(129))
   stdout.on('error', () => void end(129))
   stdin.setRawMode(true)
-  stdout.write(pastes.marked)
+  glass.control(pastes.marked)
   stdin.on('data', chunk => {
     if (asking) return
     parser.feed(chunk)
     keysAreThrough(current.store)
   })
   stdin.resume()
-  const ink = render(<App key={shown} store={current.store} screen={screen} />, {
+  const ink = render(<App key={shown} store={current.store} screen={screen} glass={glass} />, {
+    stdout: glass.ink as unknown as NodeJS.WriteStream,
     alternateScreen: true,
-    incrementalRendering: true,
     interactive: true,
     exitOnCtrlC: false,
-    maxFps: 60,
+    // Whole pictures at once: the glass finds what has changed, and never draws faster than the terminal takes it.
+    debug: true,
   })
   ink.waitUntilExit().catch(crash)
   // After Ink's own listener, which draws what was there in the new size.
@@ -350,6 +354,7 @@ const noServers: Omit<Watched, 'ascii' | 'theme'> = {
   servers: [],
   pgbouncers: [],
   timescaleId: null,
+  slowLink: false,
   cluster: '',
   intervalMs: 1000,
   panel: null,
@@ -357,13 +362,16 @@ const noServers: Omit<Watched, 'ascii' | 'theme'> = {
   thresholds: defaultThresholds,
 }
 
-/** What pgvigil costs this machine, as a share of one CPU over the last seconds, and its memory. */
-function ownCost(): () => NonNullable<State['cost']> {
+/** What pgvigil costs this machine, as a share of one CPU over the last seconds, and its memory; anew every few seconds. Null at first. */
+function ownCost(): () => State['cost'] {
   let before = { cpu: process.cpuUsage(), at: performance.now() }
+  let cost: State['cost'] = null
   return () => {
-    const { user, system } = process.cpuUsage(before.cpu)
     const elapsedMs = performance.now() - before.at
-    if (elapsedMs > 5000) before = { cpu: process.cpuUsage(), at: performance.now() }
-    return { cpu: (user + system) / 1000 / elapsedMs, residentBytes: process.memoryUsage.rss() }
+    if (elapsedMs < 5000) return cost
+    const { user, system } = process.cpuUsage(before.cpu)
+    before = { cpu: process.cpuUsage(), at: performance.now() }
+    cost = { cpu: (user + system) / 1000 / elapsedMs, residentBytes: process.memoryUsage.rss() }
+    return cost
   }
 }

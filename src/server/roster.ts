@@ -26,26 +26,27 @@ type Known = Omit<
 
 /** A session may have taken its time between reading the clock and telling its new state. Seconds. */
 const marginSeconds = 1
-/** The server's clock may be put back, and then a change looks old: after more than so much of it, and now and then anyway, all is asked. Seconds. */
+/** The server's clock may be put back, and then a change looks old: after more than so much of it all is asked. Seconds. */
 const backSeconds = marginSeconds / 2
-const allAfterSeconds = 60
+/** Nothing that was told is believed for ever: of this many parts one is told in full each time. The text of the query counts on it. */
+const turns = 32
 
 /** `keeps` false: the answers may come from another server each time (a pooler is in front), so that nothing that was told holds. */
 export function createRoster(keeps: boolean): Roster {
   let known = new Map<number, Known>()
   let since: number | null = null
   let bytes = 0
-  let allAt = 0
+  let turn = 0
   let sentAt = 0
   // The server's clock in the last answer, and ours when it had come.
   let heard: { clock: number; at: number } | null = null
 
   return {
     values: queryBytes => {
-      const all = since === null || queryBytes !== bytes || seconds() - allAt > allAfterSeconds
-      if (all) since = null
+      if (queryBytes !== bytes) since = null
       sentAt = seconds()
-      return [queryBytes, since ?? '-Infinity']
+      turn = (turn + 1) % turns
+      return [queryBytes, since ?? '-Infinity', turn]
     },
     rows: (answer, queryBytes) => {
       const [clock, at, xids] = [answer.sessions_clock, answer.sessions_at, answer.xids_since_3].map(Number) as [
@@ -67,7 +68,6 @@ export function createRoster(keeps: boolean): Roster {
         }
         next.set(pid, session)
       }
-      if (since === null) allAt = seconds()
       known = next
       bytes = queryBytes
       since = keeps ? at - marginSeconds : null

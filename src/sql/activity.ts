@@ -48,11 +48,12 @@ const fields = (
            encode(substring(textsend(query) FROM 1 FOR $1::int), 'escape')`
 
 // Sessions stand still for most of the time, and their text and times are most of what a look at them costs: a session whose state has not
-// changed since $2 (epoch seconds) is told by its pid, and with what can change within a statement while it runs one.
+// changed since $2 (epoch seconds) is told by its pid, and with what can change within a statement while it runs one. In turn ($3) some are
+// told in full anyway.
 const packed = (queryId: string) => `
 SELECT extract(epoch FROM clock_timestamp())::float8 AS sessions_clock, extract(epoch FROM now())::float8 AS sessions_at,
        age('3'::xid) AS xids_since_3,
-       string_agg(CASE WHEN (state_change < to_timestamp($2::float8)) IS NOT TRUE THEN ROW(${fields(queryId)})::text
+       string_agg(CASE WHEN (state_change < to_timestamp($2::float8)) IS NOT TRUE OR pid & 31 = $3::int THEN ROW(${fields(queryId)})::text
                        WHEN state IN ('active', 'fastpath function call') THEN ROW(pid, wait_event_type, wait_event, backend_xid, backend_xmin)::text
                        ELSE pid::text END, chr(10)) AS sessions
   FROM pg_stat_get_activity(NULL)`

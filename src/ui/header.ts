@@ -34,10 +34,16 @@ function titleLine(state: State, columns: number): Line {
     span('pgvigil', 'title'),
     span(`  ${drawable(settings.cluster)}  `),
     ...(settings.readOnly ? [span('READ-ONLY', 'accent'), span('  ')] : []),
+    ...(settings.slowLink === 'no' ? [] : [span('slow link', 'accent'), span('  ')]),
     ...(held ? [span(`HOLD ${clock(held.at)}`, 'warning'), span('  ')] : []),
   ]
-  const own = cost ? `self ${percent(cost.cpu)} cpu ${bytes(cost.residentBytes)}  ` : ''
-  return spread(left, [span(`${own}every ${interval(settings.intervalMs)}  `, 'dim'), span(clock(state.now), 'strong')], columns)
+  // A held picture stands still, its clock too; over a slow link figures that change all the time are worth less than they cost.
+  const own = cost && !held && settings.slowLink === 'no' ? `self ${percent(cost.cpu)} cpu ${bytes(cost.residentBytes)}  ` : ''
+  return spread(
+    left,
+    [span(`${own}every ${interval(settings.intervalMs)}  `, 'dim'), span(clock(held?.at ?? state.now), 'strong')],
+    columns,
+  )
 }
 
 export function interval(ms: number): string {
