@@ -2,8 +2,7 @@
 
 import { once } from 'node:events'
 import { writeSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
-import { render } from 'ink'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { type Cluster, neverLive, openCluster, refusals, startCluster } from './cluster.ts'
 import type { Context } from './commands.ts'
 import { keysAreThrough } from './deeds.ts'
@@ -16,7 +15,7 @@ import { followSelected } from './navigate.ts'
 import { type Asking, type AskPassword, readPassword } from './password.ts'
 import type { State } from './store/state.ts'
 import * as update from './store/updates.ts'
-import { App, type Screen } from './ui/App.tsx'
+import type { Screen } from './ui/App.tsx'
 import type { Watched } from './watch.ts'
 
 const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
@@ -39,14 +38,26 @@ export type Start = {
 export async function runTop(start: Start): Promise<number> {
   const told = Promise.withResolvers<number>()
   for (const [signal, code] of Object.entries(exitCodes)) process.on(signal, () => told.resolve(code))
-  const first = await Promise.race([openFirst(start), told.promise])
+  const opening = openFirst(start)
+  opening.catch(() => {})
+  // Ink takes a tenth of a second to be ready; meanwhile the servers are on their way to answer.
+  await turn()
+  const ui = await loadUi()
+  const first = await Promise.race([opening, told.promise])
   if (typeof first === 'number') return first
   if (first === null) return exitCodes.SIGINT
   if (!('store' in first)) {
     tell(first)
     return 1
   }
-  return new Promise(resolve => openScreen({ first, start, told: told.promise, resolve }))
+  // The first picture takes a while as well: what it is to show is asked for before.
+  await turn()
+  return new Promise(resolve => openScreen({ ui, first, start, told: told.promise, resolve }))
+}
+
+async function loadUi() {
+  const [{ render }, { App }] = await Promise.all([import('ink'), import('./ui/App.tsx')])
+  return { render, App }
 }
 
 function openFirst({ config, panel, asking, clusters, look }: Start): Promise<Cluster | readonly string[] | null> {
@@ -108,6 +119,7 @@ const lettingGoMs = 900
 const stopMs = 300
 
 type Parts = {
+  readonly ui: Awaited<ReturnType<typeof loadUi>>
   readonly first: Cluster
   readonly start: Start
   /** A signal has told us to end, with this code. */
@@ -115,7 +127,7 @@ type Parts = {
   readonly resolve: (code: number) => void
 }
 
-function openScreen({ first, start, told, resolve }: Parts): void {
+function openScreen({ ui: { render, App }, first, start, told, resolve }: Parts): void {
   const { stdin, stdout } = process
   silenceStderr()
   const glass = createGlass(stdout, process.env.TERM)

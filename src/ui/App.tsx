@@ -49,6 +49,8 @@ export function App({ store, screen: handle, glass }: Props) {
     let timer: NodeJS.Timeout | null = null
     let asked = false
     let owed = false
+    // Nothing has come from any server yet: the first rows are drawn at once.
+    let waitedFor = true
     const draw = () => {
       if (timer) clearTimeout(timer)
       timer = null
@@ -57,6 +59,7 @@ export function App({ store, screen: handle, glass }: Props) {
       const before = last.current as Frame
       last.current = frameOf(store.getState(), memory.current, before.rows, asked, glass.now())
       asked = false
+      waitedFor &&= Object.values(store.getState().servers).every(({ lastAnswerAt }) => lastAnswerAt === null)
       if (before.columns === last.current.columns && same(before.staying, last.current.staying)) show(glass, last.current)
       else compose(n => n + 1)
     }
@@ -69,7 +72,7 @@ export function App({ store, screen: handle, glass }: Props) {
       if (owed) draw()
     }
     const unsubscribe = store.subscribe(state => {
-      timer ??= setTimeout(draw, gatherFor(state))
+      timer ??= setTimeout(draw, waitedFor ? 0 : gatherFor(state))
     })
     return () => {
       if (timer) clearTimeout(timer)
