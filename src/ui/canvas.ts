@@ -133,17 +133,28 @@ function changes(before: Row, now: Row, row: number): readonly Run[] {
   const differs = (i: number) => characters[i] !== before.characters[i] || looks[i] !== before.looks[i]
   const runs: Run[] = []
   const columns = characters.length
+  // What is blank to the right edge is erased at one go.
+  let blankFrom = columns
+  while (blankFrom > 0 && characters[blankFrom - 1] === ' ' && looks[blankFrom - 1] === '') blankFrom--
   let i = 0
   while (i < columns) {
     if (!differs(i)) {
       i++
       continue
     }
+    if (i >= blankFrom && columns - i > bridge) {
+      runs.push({ row, column: i, text: ' '.repeat(columns - i), cells: columns - i, look: '' })
+      break
+    }
     let start = i
     while (start > 0 && characters[start] === '') start--
     const look = looks[start]!
     let end = i + 1
-    for (let ahead = end; ahead < columns && looks[ahead] === look && ahead - end <= bridge; ahead++) {
+    for (
+      let ahead = end;
+      ahead < (i < blankFrom ? blankFrom : columns) && looks[ahead] === look && ahead - end <= bridge;
+      ahead++
+    ) {
       if (differs(ahead) || characters[ahead] === '') end = ahead + 1
     }
     runs.push({ row, column: start, text: characters.slice(start, end).join(''), cells: end - start, look })
@@ -162,7 +173,7 @@ function written(runs: readonly Run[], columns: number, erasesInColour: boolean)
     look = run.look
     const end = run.column + run.cells
     const blank = look === '' && run.text.trimEnd() === ''
-    if (blank && end === columns && run.cells > 3) {
+    if (blank && end === columns && run.cells > bridge) {
       out += '\u001b[K'
       place = { row: run.row, column: run.column }
       continue
