@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-// Two projects: `fast` needs no server and runs with every check; `servers` starts real ones and a real terminal.
+// `fast` needs no server and runs with every check; `servers` starts real ones and a real terminal; `bench` counts what pgvigil costs them.
 export default defineConfig({
   test: {
     projects: [
@@ -21,6 +21,16 @@ export default defineConfig({
           fileParallelism: false,
           // They measure real servers in real time: a machine that is busy for a moment gets a second chance.
           retry: 2,
+        },
+      },
+      {
+        test: {
+          name: 'bench',
+          include: ['test/bench/**/*.test.ts'],
+          environment: 'node',
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
         },
       },
     ],

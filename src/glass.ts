@@ -8,6 +8,8 @@ import { createCanvas } from './ui/canvas.ts'
 export type Glass = {
   /** Draws these painted lines. While the terminal still takes the last ones nothing is drawn: `onReady` tells when it has them. */
   show(lines: readonly string[]): void
+  /** No picture is drawn any more: the terminal is given back. */
+  close(): void
   /** The next picture is drawn from an empty screen. */
   forget(): void
   /** Whether something is still on its way. */
@@ -38,23 +40,25 @@ export function createGlass(out: WriteStream, term: string | undefined): Glass {
   ;(out as unknown as { _handle?: Handle })._handle?.setBlocking?.(false)
   const canvas = createCanvas({ erasesInColour: !term?.startsWith('screen') })
   const now = () => performance.now()
-  let onItsWay = 0
-  let begunAt = 0
+  /** Since when the terminal has not taken all that was written; null: it has. */
+  let busySince: number | null = null
   let composed: readonly string[] = []
   let slow = false
+  let closed = false
   let longAt = 0
   const waiting = new Set<() => void>()
 
   const write = (text: string) => {
-    if (onItsWay === 0) begunAt = now()
-    onItsWay++
+    const from = now()
     out.write(text, () => {
-      feel(now() - begunAt)
-      onItsWay--
-      if (onItsWay > 0) return
+      if (busySince === null || out.writableLength > 0) return
+      feel(now() - busySince)
+      busySince = null
       for (const done of waiting) done()
       glass.onReady()
     })
+    // What the terminal takes at once is gone by now.
+    if (out.writableLength > 0) busySince ??= from
   }
   const feel = (tookMs: number) => {
     if (tookMs > strain.quickMs) longAt = now()
@@ -82,21 +86,24 @@ export function createGlass(out: WriteStream, term: string | undefined): Glass {
     now,
     composed: () => composed,
     busy: () => {
-      if (onItsWay > 0) feel(now() - begunAt)
-      return onItsWay > 0
+      feel(busySince === null ? 0 : now() - busySince)
+      return busySince !== null
     },
     onReady: () => {},
     onSlow: () => {},
     control: write,
     forget: canvas.forget,
+    close: () => {
+      closed = true
+    },
     show: lines => {
-      if (onItsWay > 0) return
+      if (closed || busySince !== null) return
       const change = canvas.draw(lines, out.columns || 80)
       if (change !== '') write(change)
     },
     settled: ms =>
       new Promise(resolve => {
-        if (onItsWay === 0) return resolve()
+        if (busySince === null) return resolve()
         const done = () => {
           clearTimeout(timer)
           waiting.delete(done)

@@ -157,6 +157,7 @@ function openScreen({ ui: { render, App }, first, start, told, resolve }: Parts)
     clearInterval(clock)
     current.poller.stop()
     stdin.removeAllListeners('data')
+    glass.close()
     glass.control(pastes.plain)
     try {
       ink.unmount()

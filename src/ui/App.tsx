@@ -14,6 +14,8 @@ import { type Line, paint } from './spans.ts'
 
 /** Samples that come in within this time of each other are drawn together; keys are drawn at once. Milliseconds. */
 const gatherMs = 40
+/** The first rows wait for nothing but the names in them. Milliseconds. */
+const firstMs = 15
 /** Over a slow link: what stands above the rows is drawn at most so often, and the rows, unless a key asks for them. Milliseconds. */
 const slow = { gatherMs: 1000, mostGatherMs: 2000, rowsMs: 5000, intervals: 3, mostRowsMs: 15_000 }
 
@@ -44,18 +46,21 @@ export function App({ store, screen: handle, glass }: Props) {
   const last = useRef<Frame | null>(null)
   last.current ??= frameOf(store.getState(), memory.current, null, true, glass.now())
   const frame = last.current
+  // A picture is wanted, and the terminal can't take one yet.
+  const owed = useRef(false)
   const { suspendTerminal } = useApp()
   useEffect(() => {
     let timer: NodeJS.Timeout | null = null
     let asked = false
-    let owed = false
-    // Nothing has come from any server yet: the first rows are drawn at once.
+    // Nothing has come from any server yet.
     let waitedFor = true
+    // The terminal is somebody else's.
+    let away = false
     const draw = () => {
       if (timer) clearTimeout(timer)
       timer = null
-      owed = glass.busy()
-      if (owed) return
+      owed.current = away || glass.busy()
+      if (owed.current) return
       const before = last.current as Frame
       last.current = frameOf(store.getState(), memory.current, before.rows, asked, glass.now())
       asked = false
@@ -67,12 +72,17 @@ export function App({ store, screen: handle, glass }: Props) {
       asked = true
       draw()
     }
-    handle.handOver = meanwhile => suspendTerminal(meanwhile)
+    handle.handOver = async meanwhile => {
+      away = true
+      await suspendTerminal(meanwhile).finally(() => {
+        away = false
+      })
+    }
     glass.onReady = () => {
-      if (owed) draw()
+      if (owed.current) draw()
     }
     const unsubscribe = store.subscribe(state => {
-      timer ??= setTimeout(draw, waitedFor ? 0 : gatherFor(state))
+      timer ??= setTimeout(draw, waitedFor ? firstMs : gatherFor(state))
     })
     return () => {
       if (timer) clearTimeout(timer)
@@ -80,7 +90,10 @@ export function App({ store, screen: handle, glass }: Props) {
       unsubscribe()
     }
   }, [store, handle, glass, suspendTerminal])
-  useLayoutEffect(() => show(glass, last.current as Frame))
+  useLayoutEffect(() => {
+    owed.current = glass.busy()
+    if (!owed.current) show(glass, last.current as Frame)
+  })
   return (
     <Box flexDirection="column" width={frame.columns} height={frame.staying.length} overflow="hidden">
       {frame.staying.map((text, row) => (

@@ -25,6 +25,8 @@ type Place = { readonly row: number; readonly column: number } | null
 const together = { begin: '\u001b[?2026h', end: '\u001b[?2026l' }
 /** Cursor away, look reset, everything cleared. */
 const wipe = '\u001b[?25l\u001b[0m\u001b[H\u001b[2J'
+/** Characters that a terminal takes at one go. */
+const longChange = 4000
 /** So many unchanged cells are cheaper written again than passed over. */
 const bridge = 3
 /** So many blanks are cheaper erased than written. */
@@ -45,19 +47,26 @@ export function createCanvas({ erasesInColour }: CanvasOptions): Canvas {
       shown = now
       shownColumns = columns
       if (runs.length === 0) return anew ? wipe : ''
-      const byRow = written(runs, columns, erasesInColour)
-      const byColumn = runs.length < 3 ? byRow : written(runs.toSorted(stripes), columns, erasesInColour)
-      const change = byColumn.length < byRow.length ? byColumn : byRow
+      // Each order is the shortest for some picture: rows as they stand, one look after the other, or columns of figures downwards.
+      // What is long may come in pieces, and is written as it is read.
+      let change = written(runs, columns, erasesInColour)
+      if (runs.length > 2 && change.length < longChange) {
+        for (const order of [byLook, byColumn]) {
+          const other = written(runs.toSorted(order), columns, erasesInColour)
+          if (other.length < change.length) change = other
+        }
+      }
       const several = anew || runs[0]!.row !== runs.at(-1)!.row
-      return (several ? together.begin : '') + (anew ? wipe : '') + change + (several ? together.end : '')
+      // Below everything is where others (a shell that was returned to) may write without harm.
+      const park = `\u001b[${lines.length};1H`
+      return (several ? together.begin : '') + (anew ? wipe : '') + change + park + (several ? together.end : '')
     },
   }
 }
 
-/** Looks and columns first: a column of figures is written downwards. */
-function stripes(a: Run, b: Run): number {
-  return a.look < b.look ? -1 : a.look > b.look ? 1 : a.column - b.column || a.row - b.row
-}
+const looks = (a: Run, b: Run) => (a.look < b.look ? -1 : a.look > b.look ? 1 : 0)
+const byLook = (a: Run, b: Run) => looks(a, b) || a.row - b.row || a.column - b.column
+const byColumn = (a: Run, b: Run) => looks(a, b) || a.column - b.column || a.row - b.row
 
 function blankRow(columns: number): Row {
   return { painted: '', characters: Array.from({ length: columns }, () => ' '), looks: Array.from({ length: columns }, () => '') }
@@ -192,14 +201,9 @@ function moved(from: Place, to: { readonly row: number; readonly column: number 
   if (from === null) return absolute
   const down = to.row - from.row
   if (down < 0) return absolute
-  const [index, steps] = ['\u001bD'.repeat(Math.min(down, 3)), `\u001b[${down}B`]
-  const vertical = down === 0 ? '' : index.length <= steps.length ? index : steps
-  const relative = vertical + across(to.column - from.column)
+  const relative =
+    steps(down, 'B') + (to.column < from.column ? steps(from.column - to.column, 'D') : steps(to.column - from.column, 'C'))
   return relative.length < absolute.length ? relative : absolute
 }
 
-function across(cells: number): string {
-  if (cells === 0) return ''
-  if (cells > 0) return cells === 1 ? '\u001b[C' : `\u001b[${cells}C`
-  return -cells <= 4 ? '\b'.repeat(-cells) : `\u001b[${-cells}D`
-}
+const steps = (count: number, way: 'B' | 'C' | 'D') => (count === 0 ? '' : `\u001b[${count === 1 ? '' : count}${way}`)

@@ -130,7 +130,7 @@ describe('few bytes', () => {
         rows(() => '4m12s'),
         rows(() => '4m13s'),
       ),
-    ).toBeLessThan(45 * 5)
+    ).toBeLessThan(45 * 8)
   })
 
   test('one character', () => {
@@ -150,7 +150,7 @@ describe('few bytes', () => {
         rows(() => '1s'),
         to,
       ),
-    ).toBeLessThan(15)
+    ).toBeLessThan(20)
   })
 
   test('a cursor that moves to the next row', () => {
