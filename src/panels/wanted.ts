@@ -49,12 +49,14 @@ function watched({ view, pauses, works }: State, serverId: string): readonly Que
   return watches.filter(({ server }) => server === serverId).map(({ query }) => query)
 }
 
-function bound(param: Param, state: State): number | null {
+function bound(param: Param, state: State): number | string | null {
   switch (param) {
     case 'queryBytes':
       return state.settings.queryBytes
     case 'selectedPid':
       return selectedPid(state)
+    case 'selectedQueryStart':
+      return selectedPid(state) === null ? null : ((selectedRow(state)?.item.row.query_start as string | null) ?? '')
     case 'countSessions':
       return 1
   }

@@ -75,19 +75,21 @@ export const activity = query({
 })
 export type ActivityRow = RowOf<typeof activity>
 
-/** The query of one session as long as the server keeps it (track_activity_query_size), at most 100 kB. */
+/** A query of one session as long as the server keeps it (track_activity_query_size), at most 100 kB: asked for once, as long as it is the same. */
 export const activityText = query({
   id: 'activityText',
   on: 'postgres',
-  every: 'tick',
-  params: ['selectedPid'],
+  every: 60,
+  light: true,
+  params: ['selectedPid', 'selectedQueryStart'],
   columns: { pid: 'int!', backend_start: 'text', query: 'utf8' },
   variants: [
     {
       from: 130000,
       text: `
 SELECT pid, backend_start::text AS backend_start, substring(textsend(query) FROM 1 FOR 102400) AS query
-  FROM pg_stat_get_activity($1::int)`,
+  FROM pg_stat_get_activity($1::int)
+ WHERE $2::text IN ('', query_start::text)`,
     },
   ],
 })

@@ -39,9 +39,9 @@ export type Variant = {
 
 /**
  * Values that only the running monitor knows; they are bound to $1, $2... in this order. A missing value means: don't ask now.
- * `countSessions`: 1, or 0 where whoever asks counts them by the rows of `activity`.
+ * `selectedQueryStart`: '' where the selected row doesn't tell it. `countSessions`: 1, or 0 where whoever asks counts them by the rows of `activity`.
  */
-export type Param = 'queryBytes' | 'selectedPid' | 'countSessions'
+export type Param = 'queryBytes' | 'selectedPid' | 'selectedQueryStart' | 'countSessions'
 
 export type Query<C extends Columns = Columns> = {
   readonly id: string
