@@ -10,6 +10,28 @@ const withoutDevtools = {
   },
 }
 
+/**
+ * string-width compiles the pattern of all emoji, which takes longer than anything else at the start; our texts are plain nearly always, and it
+ * is made ready when one is not.
+ */
+const lateWidths = {
+  name: 'late-widths',
+  setup(build) {
+    const contents = `
+        const plain = /^[\\x20-\\x7e]*$/, sgr = /\\x1b\\[[\\d;]*m/g
+        export default (text, options) => {
+          const bare = typeof text === 'string' && !options ? text.replace(sgr, '') : null
+          return bare !== null && plain.test(bare) ? bare.length : require('string-width').default(text, options)
+        }`
+    build.onResolve({ filter: /^string-width$/ }, ({ path, kind, namespace, resolveDir }) =>
+      kind === 'require-call' && namespace === 'late-widths'
+        ? undefined
+        : { path, namespace: 'late-widths', pluginData: resolveDir },
+    )
+    build.onLoad({ filter: /.*/, namespace: 'late-widths' }, ({ pluginData }) => ({ contents, resolveDir: pluginData }))
+  },
+}
+
 await build({
   entryPoints: { pgvigil: 'src/cli.ts' },
   outdir: 'dist',
@@ -18,11 +40,13 @@ await build({
   format: 'esm',
   target: 'node22.12',
   minifySyntax: true,
-  define: { 'process.env.NODE_ENV': '"production"' },
+  minifyWhitespace: true,
+  // We fetch nothing: asking whether there is a fetch makes Node load all of it.
+  define: { 'process.env.NODE_ENV': '"production"', fetch: 'undefined' },
   banner: {
     js: "import { createRequire as pgvigilRequire } from 'node:module'; const require = pgvigilRequire(import.meta.url);",
   },
   external: ['pg-native'],
-  plugins: [withoutDevtools],
+  plugins: [withoutDevtools, lateWidths],
   logLevel: 'warning',
 })

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-// Three projects: `fast` needs no server and runs with every check; `servers` starts real ones and a real terminal; `faults` does to them what
-// an incident does.
+// `fast` needs no server and runs with every check; `servers` starts real ones and a real terminal; `faults` does to them what an incident does; `bench`
+// counts what pgvigil costs them.
 export default defineConfig({
   test: {
     projects: [
@@ -36,6 +36,16 @@ export default defineConfig({
           fileParallelism: false,
           // Bounds of tenths of a second, on a machine that may be busy for a moment.
           retry: 1,
+        },
+      },
+      {
+        test: {
+          name: 'bench',
+          include: ['test/bench/**/*.test.ts'],
+          environment: 'node',
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
         },
       },
     ],

@@ -45,6 +45,7 @@ function program(): Command {
     .version(pkg.version, '-V, --version', 'the version')
     .option('--panel <name>', 'the pane to open with: activity, locks, replication, chunks, pools')
     .option('--ascii', 'draw with ASCII only')
+    .option('--slow-link', 'send the terminal less: rows are drawn every third refresh unless a key is pressed')
     .option('--read-only', 'offer no action that changes anything')
     .exitOverride()
     .configureOutput({ outputError: () => {} })

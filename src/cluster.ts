@@ -13,7 +13,7 @@ import type { Store } from './store/store.ts'
 import { type Watched, watch } from './watch.ts'
 
 /** Bytes of each query's text that lists read: more than a row of a wide terminal shows. */
-const listQueryBytes = 400
+const listQueryBytes = 256
 /** Before the screen opens, servers that refuse for good get this long to say so. Milliseconds. */
 const openingMs = 1000
 

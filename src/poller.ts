@@ -5,7 +5,7 @@ import type { Target } from './config/conninfo.ts'
 import { factsFromRow, pgbouncerFacts } from './server/facts.ts'
 import { failureOf } from './server/failure.ts'
 import { lookAtFileSystems } from './server/file-systems.ts'
-import { openSession, type ReadResult, type Session } from './server/session.ts'
+import { openSession, type Part, type ReadResult, type Session } from './server/session.ts'
 import { DialError, dialMs } from './server/socket.ts'
 import { ServerError, type WireRow } from './server/wire.ts'
 import { type StorageRow, storage } from './sql/databases.ts'
@@ -50,6 +50,8 @@ const mostPatience = 4
 const rememberedWants = 500
 /** What has waited for a lock in vain is not asked again for so long: what needs no lock must not wait behind it at each tick. Milliseconds. */
 const lockedPauseMs = 2000
+/** After a refusal of several statements as one each is asked by itself for so long. Milliseconds. */
+const apartMs = 30_000
 /** SQLSTATE of a lock_timeout. */
 const lockNotAvailable = '55P03'
 // With the jitter never more than 5 s: so soon after a server is back it is LIVE.
@@ -103,6 +105,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   let endedBy: string | null = null
   let patience = 1
   let slowestMs = 0
+  // Until then nothing is asked together: one of the statements was refused, and the others must not wait for it.
+  let apartUntil = 0
 
   const leastAnswerMs = () => Math.max(1000, 1.5 * options.intervalMs())
   const answerMs = () => Math.min(longestStatementMs, leastAnswerMs() * patience)
@@ -138,6 +142,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
       begunAt.clear()
       heldBackUntil.clear()
       rounds.clear()
+      apartUntil = 0
       await readFacts()
       report({ state: 'up', word: 'LIVE', why: null }, opened.tls)
       return true
@@ -187,8 +192,11 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
       }
     }
     slowestMs = 0
-    for (const want of options.wanted(id)) {
-      if (want.query.every === 'tick' && take(want)) await readWant(want)
+    const wants = options.wanted(id).filter(want => want.query.every === 'tick' && take(want))
+    const parts = Date.now() < apartUntil ? [] : wants.flatMap(partOf)
+    const apart = parts.length > 0 ? await readTogether(parts) : []
+    for (const want of wants) {
+      if (!parts.some(({ query }) => query === want.query) || apart.includes(want.query)) await readWant(want)
     }
     if (slowestMs < leastAnswerMs() / 3) patience = 1
   }
@@ -223,6 +231,30 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
     // A poke comes between two ticks: what was asked within this interval is not asked again.
     const paceMs = query.every === 'tick' ? options.intervalMs() * 0.9 : query.every * 1000 - 50
     return Date.now() - last >= paceMs
+  }
+
+  /** What can be asked in one statement with others. */
+  function partOf({ query, params }: Want): readonly Part[] {
+    const picked = pickVariant(query, facts as ServerFacts)
+    return 'text' in picked && (query.oneRow || picked.packed) ? [{ query, picked, values: params }] : []
+  }
+
+  /** Returns the queries that have to be asked one by one after all: one of them was refused, and for a while it will be again. */
+  async function readTogether(parts: readonly Part[]): Promise<readonly Query[]> {
+    try {
+      const current = session as Session
+      await current.limitStatements(statementMs(), answerMs())
+      const results = await current.readTogether(parts, answerMs())
+      slowestMs = Math.max(slowestMs, ...results.map(({ tookMs }) => tookMs))
+      for (const [i, { query }] of parts.entries()) {
+        receive({ kind: 'sample', sample: { server: id, query: query.id, skipped: [], ...results[i]! } })
+      }
+      return []
+    } catch (error) {
+      if (!(error instanceof ServerError) || error.kind !== 'refused') throw error
+      if (error.code !== '55000') apartUntil = Date.now() + apartMs
+      return parts.map(({ query }) => query)
+    }
   }
 
   async function readWant(want: Want): Promise<void> {
@@ -387,8 +419,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
 }
 
 /** What is asked so often is bounded as the queries of a tick are: a server that hangs is to be noticed as soon in the middle of it. */
-function isQuick({ every }: Query): boolean {
-  return every === 'tick' || every <= quickEverySeconds
+function isQuick({ every, light }: Query): boolean {
+  return light === true || every === 'tick' || every <= quickEverySeconds
 }
 
 function spread(ms: number): number {

@@ -11,7 +11,7 @@ import { locks } from './sql/locks.ts'
 import { showClients, showServers } from './sql/pgbouncer.ts'
 import { progress, vacuumIndexes } from './sql/progress.ts'
 import { names, pulse } from './sql/server.ts'
-import { idsOf, picture, read, rowsOf } from './store/selectors.ts'
+import { idsOf, momentOf, picture, read, rowsOf } from './store/selectors.ts'
 import type { State } from './store/state.ts'
 
 /**
@@ -21,7 +21,8 @@ import type { State } from './store/state.ts'
 export function perPicture<T>(compute: (state: State, serverId: string) => T): (state: State, serverId: string) => T {
   let known: { servers: State['servers']; now: number; own: State['ownPids']; results: Map<string, T> } | null = null
   return (state, serverId) => {
-    const { servers, now } = picture(state)
+    const { servers } = picture(state)
+    const now = momentOf(state)
     const own = state.ownPids
     if (known?.servers !== servers || known.now !== now || known.own !== own) known = { servers, now, own, results: new Map() }
     const { results } = known

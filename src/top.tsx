@@ -2,12 +2,12 @@
 
 import { once } from 'node:events'
 import { writeSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
-import { render } from 'ink'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { createAlarm } from './alarm.ts'
 import { type Cluster, neverLive, openCluster, refusals, startCluster } from './cluster.ts'
 import type { Context } from './commands.ts'
 import { keysAreThrough } from './deeds.ts'
+import { createGlass } from './glass.ts'
 import { dispatch } from './keys/dispatch.ts'
 import { createKeyParser } from './keys/keypress.ts'
 import { defaultThresholds } from './model/thresholds.ts'
@@ -16,7 +16,7 @@ import { followSelected } from './navigate.ts'
 import { type Asking, type AskPassword, readPassword } from './password.ts'
 import type { State } from './store/state.ts'
 import * as update from './store/updates.ts'
-import { App, type Screen } from './ui/App.tsx'
+import type { Screen } from './ui/App.tsx'
 import type { Watched } from './watch.ts'
 
 const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
@@ -39,14 +39,26 @@ export type Start = {
 export async function runTop(start: Start): Promise<number> {
   const told = Promise.withResolvers<number>()
   for (const [signal, code] of Object.entries(exitCodes)) process.on(signal, () => told.resolve(code))
-  const first = await Promise.race([openFirst(start), told.promise])
+  const opening = openFirst(start)
+  opening.catch(() => {})
+  // Ink takes a tenth of a second to be ready; meanwhile the servers are on their way to answer.
+  await turn()
+  const ui = await loadUi()
+  const first = await Promise.race([opening, told.promise])
   if (typeof first === 'number') return first
   if (first === null) return exitCodes.SIGINT
   if (!('store' in first)) {
     tell(first)
     return 1
   }
-  return new Promise(resolve => openScreen({ first, start, told: told.promise, resolve }))
+  // The first picture takes a while as well: what it is to show is asked for before.
+  await turn()
+  return new Promise(resolve => openScreen({ ui, first, start, told: told.promise, resolve }))
+}
+
+async function loadUi() {
+  const [{ render }, { App }] = await Promise.all([import('ink'), import('./ui/App.tsx')])
+  return { render, App }
 }
 
 function openFirst({ config, panel, asking, clusters, look }: Start): Promise<Cluster | readonly string[] | null> {
@@ -94,6 +106,8 @@ function silenceStderr(): void {
 
 /** What gives a terminal back when nothing else could: primary screen, cursor, default colours. */
 const restore = '\u001b[?2004l\u001b[?1049l\u001b[?25h\u001b[0m'
+/** A terminal that takes nothing more doesn't keep us from ending. Milliseconds. */
+const lastBytesMs = 300
 /** Takes a terminal that a shell has had meanwhile: alternate screen, no cursor. */
 const take = '\u001b[?1049h\u001b[?25l'
 /** A terminal that marks what is pasted: text from the clipboard must never be taken for keys that do something. */
@@ -102,12 +116,11 @@ const pastes = { marked: '\u001b[?2004h', plain: '\u001b[?2004l' }
 const settlingMs = 600
 /** What ending a pause of ours may take when pgvigil ends. Milliseconds. */
 const lettingGoMs = 900
-/** Cursor to the upper left corner, then everything cleared. */
-const wipe = '\u001b[H\u001b[2J'
 /** A stop that has not come after this time does not come: there is no shell that would let us go on. Milliseconds. */
 const stopMs = 300
 
 type Parts = {
+  readonly ui: Awaited<ReturnType<typeof loadUi>>
   readonly first: Cluster
   readonly start: Start
   /** A signal has told us to end, with this code. */
@@ -115,9 +128,13 @@ type Parts = {
   readonly resolve: (code: number) => void
 }
 
-function openScreen({ first, start, told, resolve }: Parts): void {
+function openScreen({ ui: { render, App }, first, start, told, resolve }: Parts): void {
   const { stdin, stdout } = process
   silenceStderr()
+  const glass = createGlass(stdout, process.env.TERM)
+  glass.onSlow = slow => {
+    if (current.store.getState().settings.slowLink !== 'asked') update.setSlowLink(current.store, slow ? 'noticed' : 'no')
+  }
   const screen: Screen = { draw: () => {}, handOver: async () => {} }
   let current = first
   let ended = false
@@ -141,14 +158,16 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     clearInterval(clock)
     current.poller.stop()
     stdin.removeAllListeners('data')
-    stdout.write(pastes.plain)
+    glass.close()
+    glass.control(pastes.plain)
     try {
       ink.unmount()
     } catch {
-      writeSync(1, restore)
+      glass.control(restore)
     }
     if (stdin.isTTY) stdin.setRawMode(false)
     stdin.pause()
+    await glass.settled(lastBytesMs)
     tell(words)
     tell(await current.actor.letGo(leave, lettingGoMs))
     resolve(code)
@@ -205,7 +224,7 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     current = next
     context = contextOf(current)
     measure()
-    ink.rerender(<App key={++shown} store={current.store} screen={screen} />)
+    ink.rerender(<App key={++shown} store={current.store} screen={screen} glass={glass} />)
     repaint()
   }
   let shown = 0
@@ -220,14 +239,10 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     void end(1, { words })
   }
 
-  /**
-   * Draws everything anew from an empty screen. Ink writes what has changed, counted from where it left the cursor; a terminal that was
-   * resized while a frame was on its way to it, or that somebody else has written to, looks other than Ink believes.
-   */
+  /** Draws everything anew from an empty screen: what was resized, or written to by somebody else, shows other than we believe. */
   function repaint(): void {
     if (ended || away) return
-    stdout.write(wipe)
-    ink.clear()
+    glass.forget()
     screen.draw()
   }
 
@@ -235,12 +250,13 @@ function openScreen({ first, start, told, resolve }: Parts): void {
   async function handOver(meanwhile: () => Promise<void>): Promise<void> {
     away = true
     await screen.handOver(async () => {
-      stdout.write(pastes.plain)
+      glass.control(pastes.plain)
+      await glass.settled(lastBytesMs)
       stdin.setRawMode(false)
       await meanwhile()
       if (ended) return
       stdin.setRawMode(true)
-      stdout.write(pastes.marked)
+      glass.control(pastes.marked)
     })
     away = false
     lookAgain()
@@ -269,7 +285,7 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     if (ended || away) return
     stdin.setRawMode(false)
     stdin.setRawMode(true)
-    stdout.write(take + pastes.marked)
+    glass.control(take + pastes.marked)
     lookAgain()
   }
 
@@ -284,7 +300,7 @@ function openScreen({ first, start, told, resolve }: Parts): void {
     store,
     quit: (code, leave = false) => void end(code, { leave }),
     poke: () => poller.poke(),
-    copy: text => stdout.write(`\u001b]52;c;${Buffer.from(text).toString('base64')}\u0007`),
+    copy: text => glass.control(`\u001b]52;c;${Buffer.from(text).toString('base64')}\u0007`),
     redraw: repaint,
     suspend,
     begin: confirm => {
@@ -315,19 +331,20 @@ function openScreen({ first, start, told, resolve }: Parts): void {
   stdin.on('error', () => void end(129))
   stdout.on('error', () => void end(129))
   stdin.setRawMode(true)
-  stdout.write(pastes.marked)
+  glass.control(pastes.marked)
   stdin.on('data', chunk => {
     if (asking) return
     parser.feed(chunk)
     keysAreThrough(current.store)
   })
   stdin.resume()
-  const ink = render(<App key={shown} store={current.store} screen={screen} />, {
+  const ink = render(<App key={shown} store={current.store} screen={screen} glass={glass} />, {
+    stdout: glass.ink as unknown as NodeJS.WriteStream,
     alternateScreen: true,
-    incrementalRendering: true,
     interactive: true,
     exitOnCtrlC: false,
-    maxFps: 60,
+    // Whole pictures at once: the glass finds what has changed, and never draws faster than the terminal takes it.
+    debug: true,
   })
   ink.waitUntilExit().catch(crash)
   // After Ink's own listener, which draws what was there in the new size.
@@ -353,6 +370,7 @@ const noServers: Omit<Watched, 'ascii' | 'theme'> = {
   servers: [],
   pgbouncers: [],
   timescaleId: null,
+  slowLink: false,
   cluster: '',
   intervalMs: 1000,
   panel: null,
@@ -360,13 +378,16 @@ const noServers: Omit<Watched, 'ascii' | 'theme'> = {
   thresholds: defaultThresholds,
 }
 
-/** What pgvigil costs this machine, as a share of one CPU over the last seconds, and its memory. */
-function ownCost(): () => NonNullable<State['cost']> {
+/** What pgvigil costs this machine, as a share of one CPU over the last seconds, and its memory; anew every few seconds. Null at first. */
+function ownCost(): () => State['cost'] {
   let before = { cpu: process.cpuUsage(), at: performance.now() }
+  let cost: State['cost'] = null
   return () => {
-    const { user, system } = process.cpuUsage(before.cpu)
     const elapsedMs = performance.now() - before.at
-    if (elapsedMs > 5000) before = { cpu: process.cpuUsage(), at: performance.now() }
-    return { cpu: (user + system) / 1000 / elapsedMs, residentBytes: process.memoryUsage.rss() }
+    if (elapsedMs < 5000) return cost
+    const { user, system } = process.cpuUsage(before.cpu)
+    before = { cpu: process.cpuUsage(), at: performance.now() }
+    cost = { cpu: (user + system) / 1000 / elapsedMs, residentBytes: process.memoryUsage.rss() }
+    return cost
   }
 }

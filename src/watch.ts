@@ -35,6 +35,7 @@ export function watch(
     ascii: config.ascii,
     color: !process.env.NO_COLOR && config.theme !== 'mono',
     theme: config.theme,
+    slowLink: config.slowLink ? ('asked' as const) : ('no' as const),
     thresholds: config.thresholds,
     readOnly: config.readOnly,
     cluster: config.cluster,

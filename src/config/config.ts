@@ -28,6 +28,8 @@ export type Config = {
   readonly panel: string | null
   /** Draw with ASCII only. */
   readonly ascii: boolean
+  /** The terminal is to be told less. */
+  readonly slowLink: boolean
   readonly readOnly: boolean
   readonly theme: Theme
   readonly thresholds: Thresholds
@@ -51,6 +53,7 @@ export type CliOptions = {
   readonly interval?: string | undefined
   readonly panel?: string | undefined
   readonly ascii?: boolean | undefined
+  readonly slowLink?: boolean | undefined
   readonly readOnly?: boolean | undefined
 }
 
@@ -105,6 +108,7 @@ export function buildConfig(
       intervalMs,
       panel: cli.panel ?? cluster?.panel ?? file?.panel ?? null,
       ascii: lookOf(cli, env, file).ascii,
+      slowLink: cli.slowLink ?? false,
       // What forbids acting is never taken back by somebody else.
       readOnly: (cli.readOnly ?? false) || (cluster?.readOnly ?? false) || (file?.readOnly ?? false),
       theme: cluster?.theme ?? lookOf(cli, env, file).theme,

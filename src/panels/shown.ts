@@ -1,7 +1,7 @@
 // What is on the screen now: the pane, its list in focus, the rows in their order, the row in focus. Asked by the table and by the keys.
 
 import { drawable } from '../model/untrusted.ts'
-import { picture } from '../store/selectors.ts'
+import { momentOf, picture } from '../store/selectors.ts'
 import type { ListView, ServerState, State } from '../store/state.ts'
 import { freshListView } from '../store/store.ts'
 import { arrange, type Item, itemsOf, type Section } from './arrange.ts'
@@ -41,7 +41,8 @@ const cache = new WeakMap<AnyList, Known>()
 
 /** Rows of a list in the order of the screen. Computed once for a picture: keys, table and bar ask for the same. */
 export function arrangedRows(state: State, list: AnyList): Arranged {
-  const { servers, now } = picture(state)
+  const { servers } = picture(state)
+  const now = momentOf(state)
   const view = viewOf(state, list)
   const { events } = state
   const { focus, hideIdle } = state.view

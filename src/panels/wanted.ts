@@ -66,6 +66,10 @@ function paramOf(param: Param, state: State, serverId: string): string | number 
       return state.settings.queryBytes
     case 'selectedPid':
       return selectedPid(state)
+    case 'selectedQueryStart':
+      return selectedPid(state) === null ? null : ((selectedRow(state)?.item.row.query_start as string | null) ?? '')
+    case 'countSessions':
+      return 1
     case 'askedRelations':
       return askedRelations(state, serverId)
     case 'unlockedRelations': {

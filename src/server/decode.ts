@@ -66,9 +66,19 @@ function whole(text: string): bigint | null {
   return digits ? BigInt(digits[0]) : null
 }
 
-/** bytea in hex format to text, without the passwords in it: statements come as they were typed. A character cut in the middle at the end is left off; broken sequences become U+FFFD. */
-function untrustedBytes(hex: string): Untrusted {
-  const bytes = Buffer.from(hex.startsWith('\\x') ? hex.slice(2) : '', 'hex')
+const untrustedBytes = (hex: string) => wholeText(Buffer.from(hex.startsWith('\\x') ? hex.slice(2) : '', 'hex'))
+
+/** encode(bytes, 'escape') to text: \\ is a backslash, \ooo the byte of that octal number. As for bytea in hex format otherwise. */
+export function escapedBytes(escaped: string): Untrusted {
+  if (!escaped.includes('\\')) return withoutPasswords(escaped) as unknown as Untrusted
+  const latin1 = escaped.replace(/\\(?:\\|([0-3][0-7]{2}))/g, (_, octal?: string) =>
+    octal === undefined ? '\\' : String.fromCharCode(Number.parseInt(octal, 8)),
+  )
+  return wholeText(Buffer.from(latin1, 'latin1'))
+}
+
+/** Bytes to text, without the passwords in it: statements come as they were typed. A character cut in the middle at the end is left off; broken sequences become U+FFFD. */
+function wholeText(bytes: Buffer): Untrusted {
   let end = bytes.length
   for (let back = 1; back <= 3 && back <= bytes.length; back++) {
     const byte = bytes[bytes.length - back] as number

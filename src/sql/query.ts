@@ -33,13 +33,16 @@ export type Variant = {
   /** The first version this text is for: server_version_num (160000), or 10000*major+100*minor+patch of an extension or PgBouncer. */
   readonly from: number
   readonly text: string
+  /** The same rows in one, which takes one more value: what has not changed since is told by its key alone (server/roster.ts). */
+  readonly packed?: string
 }
 
 /**
  * Values that only the running monitor knows; they are bound to $1, $2... in this order. A missing value means: don't ask now.
+ * `selectedQueryStart`: '' where the selected row doesn't tell it. `countSessions`: 1, or 0 where whoever asks counts them by the rows of `activity`.
  * `unlockedRelations`: oids that were locked a moment ago and are no longer.
  */
-export type Param = 'queryBytes' | 'selectedPid' | 'askedRelations' | 'unlockedRelations'
+export type Param = 'queryBytes' | 'selectedPid' | 'selectedQueryStart' | 'countSessions' | 'askedRelations' | 'unlockedRelations'
 
 export type Query<C extends Columns = Columns> = {
   readonly id: string
@@ -61,6 +64,10 @@ export type Query<C extends Columns = Columns> = {
   readonly params?: readonly Param[]
   /** Its rows hold counters that are shown as rates: a second sample is worth having soon after the first. */
   readonly rates?: true
+  /** Always exactly one row, and cheap: asked as one statement with others of the kind. */
+  readonly oneRow?: true
+  /** As cheap as what is asked each tick, and bounded like it, whatever its pace. */
+  readonly light?: true
   /**
    * Run once for each row of another query's newest sample, with the text of that row's `key` column as $1. One that fails (a lock, say)
    * costs its own rows only and is listed in the sample's `skipped`. `retryLocked`: one that met a lock is run once more, for a text that sees the lock then and
@@ -97,7 +104,8 @@ export const ourRole = 'this_role'
 /** Functions that pg_monitor may call; the others take a GRANT of their own. */
 const ofMonitor = new Set(['pg_ls_waldir()', 'pg_ls_archive_statusdir()', 'pg_ls_logdir()'])
 
-export type Picked = { readonly text: string } | { readonly unavailable: string; readonly remedy: string }
+export type Chosen = Pick<Variant, 'text' | 'packed'>
+export type Picked = Chosen | { readonly unavailable: string; readonly remedy: string }
 
 /** Chooses the text of a query for a server, or says why there is none and what would help. Pure. */
 export function pickVariant(q: Query, facts: PickFacts): Picked {
@@ -128,7 +136,7 @@ export function pickVariant(q: Query, facts: PickFacts): Picked {
     return { unavailable: `this role may not call ${missing.join(', ')}`, remedy: [...monitor, ...each].join(' ') }
   }
   const variant = q.variants.find(v => (version ?? 0) >= v.from)
-  if (variant) return { text: variant.text }
+  if (variant) return variant.packed ? { text: variant.text, packed: variant.packed } : { text: variant.text }
   const oldest = q.variants.at(-1)?.from ?? 0
   const subject = extension ?? (q.on === 'pgbouncer' ? 'PgBouncer' : 'PostgreSQL')
   return {

@@ -66,11 +66,11 @@ SELECT current_setting('server_version_num')::int AS version_num,
        nullif(current_setting('cluster_name'), '') AS cluster_name,
        current_setting('server_encoding') AS server_encoding,
        (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb_version,
-       EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') AS timescaledb_available,
+       available.names @> '{timescaledb}' AS timescaledb_available,
        current_setting('timescaledb.license', true) AS timescaledb_license,
        (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'timescaledb') AS timescaledb_schema,
        (SELECT extversion FROM pg_extension WHERE extname = 'pg_stat_statements') AS pg_stat_statements_version,
-       EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements') AS pg_stat_statements_available,
+       available.names @> '{pg_stat_statements}' AS pg_stat_statements_available,
        (SELECT coalesce(string_agg(f, ' '), '') FROM unnest('{${healthFunctions.map(name => `"${name}"`).join(',')}}'::text[]) f
          WHERE has_function_privilege(f, 'EXECUTE')) AS callable,
        current_setting('logging_collector')::bool AS collects_log,
@@ -83,6 +83,7 @@ SELECT current_setting('server_version_num')::int AS version_num,
   FROM pg_database d
   JOIN pg_roles r ON r.rolname = current_user
   LEFT JOIN (SELECT e.oid, e.extnamespace, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pgstattuple') t ON true
+ CROSS JOIN (SELECT coalesce(array_agg(name), '{}') AS names FROM pg_available_extensions() WHERE name IN ('timescaledb', 'pg_stat_statements')) available
  WHERE d.datname = current_database()`,
     },
   ],
@@ -129,7 +130,8 @@ SELECT s.in_recovery,
                count(*) FILTER (WHERE backend_type IS NULL AND datid <> 0)::int AS restricted,
                max(extract(epoch FROM backend_start)) FILTER (WHERE backend_type = 'walwriter')::float8 AS ready_epoch,
                max(extract(epoch FROM clock_timestamp() - xact_start)) FILTER (WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())::float8 AS oldest_xact_seconds
-          FROM pg_stat_get_activity(NULL)) a`
+          FROM pg_stat_get_activity(NULL)
+         WHERE $1::int <> 0) a`
 
 /**
  * One row a tick, without any catalog. `lsn`: the insert position of a primary, the replay position of a standby. `clock_epoch`: the
@@ -142,6 +144,8 @@ export const pulse = query({
   id: 'pulse',
   on: 'postgres',
   every: 'tick',
+  params: ['countSessions'],
+  oneRow: true,
   columns: pulseColumns,
   variants: [
     { from: 140000, text: pulseText('pg_get_wal_replay_pause_state()') },
@@ -155,6 +159,7 @@ export const counters = query({
   id: 'counters',
   on: 'postgres',
   every: 'tick',
+  oneRow: true,
   columns: { xact: 'big!', blks_hit: 'big!', blks_read: 'big!', stats_epoch: 'text' },
   variants: [
     {
@@ -178,6 +183,7 @@ export const names = query({
   id: 'names',
   on: 'postgres',
   every: 5,
+  light: true,
   columns: { kind: 'text!', oid: 'big!', name: 'text!', is_superuser: 'bool', has_privileges: 'bool' },
   variants: [
     {

@@ -39,6 +39,21 @@ export function eventsOf({ events, held }: State): readonly Event[] {
   return held ? events.filter(({ at }) => at <= held.at) : events
 }
 
+/**
+ * The moment that rows are worked out for: that of the newest answer while all servers answer, so that what the clock alone moves is worked out
+ * with the next samples; this very moment as soon as one is silent and the age of its data counts.
+ */
+export function momentOf(state: State): number {
+  const { servers, order, now } = picture(state)
+  let newest = 0
+  for (const id of order) {
+    const server = servers[id]
+    if (!server || server.lastAnswerAt === null || linkOf(server, now, state.settings.intervalMs).state !== 'up') return now
+    newest = Math.max(newest, server.lastAnswerAt)
+  }
+  return newest
+}
+
 /** Age in milliseconds of what is shown of a server; null before the first answer. Never negative. */
 export function dataAgeMs(server: ServerState, now: number): number | null {
   return server.lastAnswerAt === null ? null : Math.max(0, now - server.lastAnswerAt)

@@ -239,6 +239,8 @@ export type Settings = {
   readonly intervalMs: number
   readonly ascii: boolean
   readonly color: boolean
+  /** Whether the terminal is to be told less: as asked for (--slow-link), or because it has been seen to take long. */
+  readonly slowLink: 'no' | 'asked' | 'noticed'
   /** For a dark or a light background; `mono`: no colour, as `color` false. */
   readonly theme: 'dark' | 'light' | 'mono'
   readonly thresholds: Thresholds

@@ -176,6 +176,10 @@ export function setIntervalMs(store: Store, intervalMs: number): void {
   store.setState(state => ({ ...state, settings: { ...state.settings, intervalMs } }))
 }
 
+export function setSlowLink(store: Store, slowLink: State['settings']['slowLink']): void {
+  store.setState(state => ({ ...state, settings: { ...state.settings, slowLink } }))
+}
+
 /** Holds the picture as it is, or lets it go on. */
 export function toggleHold(store: Store): void {
   store.setState(state => ({ ...state, held: state.held ? null : { at: state.now, servers: state.servers } }))

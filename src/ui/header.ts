@@ -42,12 +42,14 @@ function titleLine(state: State, news: Event | null, columns: number): Line {
     span('pgvigil', 'title'),
     span(`  ${drawable(settings.cluster)}  `),
     ...(settings.readOnly ? [span('READ-ONLY', 'accent'), span('  ')] : []),
+    ...(settings.slowLink === 'no' ? [] : [span('slow link', 'accent'), span('  ')]),
     ...(held ? [span(`HOLD ${clock(held.at)}`, 'warning'), span('  ')] : []),
   ]
-  const own = cost ? `self ${percent(cost.cpu)} cpu ${bytes(cost.residentBytes)}  ` : ''
+  // A held picture stands still, its clock too; over a slow link figures that change all the time are worth less than they cost.
+  const own = cost && !held && settings.slowLink === 'no' ? `self ${percent(cost.cpu)} cpu ${bytes(cost.residentBytes)}  ` : ''
   const right = (before: string) => [
     span(`${before}every ${interval(settings.intervalMs)}  `, 'dim'),
-    span(clock(state.now), 'strong'),
+    span(clock(held?.at ?? state.now), 'strong'),
   ]
   const room = columns - lineWidth(left) - lineWidth(right('')) - 2
   if (!news || room < leastNews) return spread(left, right(own), columns)

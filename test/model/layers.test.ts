@@ -97,7 +97,7 @@ const rules: Readonly<Record<string, Rule>> = {
       'src/commands.ts',
       'src/deeds.ts',
     ],
-    types: ['src/model/', 'src/store/'],
+    types: ['src/model/', 'src/store/', 'src/glass.ts'],
     packages: ['ink', 'react'],
   },
   'src/actions/': {
@@ -111,6 +111,7 @@ const rules: Readonly<Record<string, Rule>> = {
     types: ['src/store/state.ts'],
     packages: [],
   },
+  'src/glass.ts': { may: ['src/ui/canvas.ts'], packages: [node] },
   'src/audit.ts': { may: ['src/model/'], types: ['src/config/', 'src/store/state.ts'], packages: [node] },
   'src/trail.ts': { may: ['src/audit.ts', 'src/config/machine.ts', 'src/model/'], packages: [node] },
   'src/deeds.ts': { may: ['src/actions/', 'src/model/', 'src/panels/', 'src/sessions.ts', 'src/store/'], packages: [] },

@@ -12,7 +12,7 @@ import { noon, sampleOf, stateOf } from '../support/state.ts'
 
 const rows = [
   { pid: 7, backend_type: 'client backend', state: 'active', query: 'select 7' },
-  { pid: 8, backend_type: 'client backend', state: 'active', query: 'select 8' },
+  { pid: 8, backend_type: 'client backend', state: 'active', query_start: 'then', query: 'select 8' },
 ]
 const base = stateOf(
   [
@@ -111,7 +111,7 @@ describe('on the screen', () => {
     const text = (state: State) => wantedOnScreen(state, 'a').find(({ query }) => query.id === 'activityText')?.params
     expect(text(base)).toBeUndefined()
     const perList = { activity: { ...freshListView, selectedId: arrangedRows(base, listOf(base)).items[1]!.id } }
-    expect(text(on({ detail: true, perList }))).toEqual([8])
+    expect(text(on({ detail: true, perList }))).toEqual([8, 'then'])
     expect(text(on({ detail: true, panel: 'pools' }))).toBeUndefined()
   })
 

@@ -134,7 +134,15 @@ describe.each([13, 14, 15, 16, 17, 18] as PostgresVersion[])('PostgreSQL %i', ve
       if ('remedy' in picked) return picked
       const { text } = picked
       const params = (query.params ?? []).map(
-        param => ({ queryBytes: 400, selectedPid: 1, askedRelations: '{1259}', unlockedRelations: '1259' })[param],
+        param =>
+          ({
+            queryBytes: 400,
+            selectedPid: 1,
+            selectedQueryStart: '',
+            countSessions: 1,
+            askedRelations: '{1259}',
+            unlockedRelations: '1259',
+          })[param],
       )
       const values = query.forEach ? [(await firstKey(client, query.forEach)) ?? ''] : params
       const { fields, rows } = await client.query({ text, values, types: textOnly })

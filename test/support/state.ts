@@ -79,6 +79,7 @@ export function stateOf(servers: readonly ServerOptions[], now: number = noon, s
       intervalMs: 1000,
       ascii: false,
       color: true,
+      slowLink: 'no',
       theme: 'dark',
       thresholds: defaultThresholds,
       readOnly: false,

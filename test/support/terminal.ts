@@ -25,6 +25,8 @@ export type Terminal = {
   cursorVisible(): boolean
   title(): string
   resize(columns: number, rows: number): void
+  /** Reads nothing any more, as an ssh channel that stalls; true: reads again. */
+  reads(again: boolean): void
   /** Closes the terminal as a lost SSH session does: the program gets SIGHUP, reads end and writes fail. */
   hangUp(): void
   readonly exit: Promise<Ended>
@@ -138,6 +140,7 @@ export function start(command: string, args: readonly string[], options: StartOp
       emulator.resize(cols, lines)
       pty.resize(cols, lines)
     },
+    reads: again => (again ? pty.resume() : pty.pause()),
     hangUp: () => (pty as unknown as { destroy(): void }).destroy(),
     exit,
     ended: () => ended,

@@ -384,7 +384,8 @@ describe('pgvigil audit', () => {
 
 describe('hostile text in questions', () => {
   /** What we and Ink write on purpose. Anything else in the stream is somebody else's. */
-  const ours = /\x1b\[(?:\?(?:1049|25|2004|2026)[hl]|\d*[ABEGK]|H|2J|(?:0|1|7|22|27|3[0-7]|39|4[0126-7]|49|90)?m)/g
+  const ours =
+    /\x1b\[(?:\?(?:1049|25|2004|2026)[hl]|\d*[BCDKX]|(?:\d+;\d+)?H|2J|(?:(?:0|1|7|3[0-7]|4[0126-7]|90)(?:;(?!45)\d+)*)?m)/g
   const harmful = /[\x00-\x08\x0b-\x1f\x7f\u0080-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g
 
   function expectHarmless(terminal: Terminal): void {
