@@ -9,6 +9,7 @@ import type { Context } from './commands.ts'
 import { keysAreThrough } from './deeds.ts'
 import { dispatch } from './keys/dispatch.ts'
 import { createKeyParser } from './keys/keypress.ts'
+import { memoryKeeper } from './memory.ts'
 import { defaultThresholds } from './model/thresholds.ts'
 import { drawable, drawableLines } from './model/untrusted.ts'
 import { followSelected } from './navigate.ts'
@@ -336,9 +337,11 @@ function openScreen({ first, start, told, resolve }: Parts): void {
   })
 
   const meter = ownCost()
+  const keepMemory = memoryKeeper()
   const clock = setInterval(() => {
     const { store } = current
     update.setNow(store, Date.now(), meter())
+    keepMemory()
     followSelected(store)
     if (current !== first || !neverLive(store.getState())) return
     void end(1, { words: refusals(store.getState()) })

@@ -122,6 +122,7 @@ const rules: Readonly<Record<string, Rule>> = {
     packages: [],
   },
   'src/watch.ts': { may: ['src/config/', 'src/model/', 'src/store/', 'src/poller.ts'], packages: [] },
+  'src/memory.ts': { may: [], packages: [node] },
   'src/snapshot.ts': {
     may: ['package.json', 'src/config/', 'src/model/', 'src/panels/', 'src/store/', 'src/ui/', 'src/watch.ts'],
     packages: [node],
