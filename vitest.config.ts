@@ -10,6 +10,8 @@ export default defineConfig({
           name: 'fast',
           include: ['test/{model,sql,keys,actions,config,store,panels,check}/**/*.test.{ts,tsx}'],
           environment: 'node',
+          // Thousands of screens in one test, on a machine that may be busy.
+          testTimeout: 20_000,
         },
       },
       {

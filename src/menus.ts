@@ -14,12 +14,16 @@ export type MenuDialog = Extract<Dialog, { kind: 'menu' }>
 /** `off`: it can't be done now; the hint says why. */
 export type MenuItem = { readonly id: string; readonly label: string; readonly hint: string; readonly off?: boolean }
 
-/** The lines of a menu, narrowed by what was typed: those whose label has it before those whose hint has. */
+/** The lines of a menu, narrowed by what was typed: those whose label is it, begins with it, has it; then those whose hint has. */
 export function itemsOf(state: State, dialog: MenuDialog, commands: readonly Command[]): readonly MenuItem[] {
   const needle = dialog.typed.toLowerCase()
-  const has = (text: string) => text.toLowerCase().includes(needle)
+  const rank = ({ label, hint }: MenuItem) => {
+    const name = label.toLowerCase()
+    if (name === needle) return 0
+    return name.startsWith(needle) ? 1 : name.includes(needle) ? 2 : hint.toLowerCase().includes(needle) ? 3 : null
+  }
   const items = allItems(state, dialog, commands)
-  return [...items.filter(({ label }) => has(label)), ...items.filter(({ label, hint }) => !has(label) && has(hint))]
+  return [0, 1, 2, 3].flatMap(wanted => items.filter(item => rank(item) === wanted))
 }
 
 function allItems(state: State, dialog: MenuDialog, commands: readonly Command[]): readonly MenuItem[] {

@@ -3,13 +3,17 @@
 
 import type { Target } from './config/conninfo.ts'
 import { factsFromRow, pgbouncerFacts } from './server/facts.ts'
+import { failureOf } from './server/failure.ts'
+import { lookAtFileSystems } from './server/file-systems.ts'
 import { openSession, type ReadResult, type Session } from './server/session.ts'
 import { DialError, dialMs } from './server/socket.ts'
 import { ServerError, type WireRow } from './server/wire.ts'
+import { type StorageRow, storage } from './sql/databases.ts'
+import { type ShutdownRow, shutdown } from './sql/events.ts'
 import { showConfig, showVersion } from './sql/pgbouncer.ts'
 import { pickVariant, type Query, type Untrusted } from './sql/query.ts'
 import { facts as factsQuery } from './sql/server.ts'
-import type { Link, LinkWord, ServerFacts, SourceEvent, Want } from './store/state.ts'
+import type { Link, ServerFacts, SourceEvent, Want } from './store/state.ts'
 
 export type PollerOptions = {
   readonly servers: readonly { readonly id: string; readonly target: Target }[]
@@ -95,6 +99,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
       retried: Set<string>
     }
   >()
+  /** SQLSTATE that the last session ended with. */
+  let endedBy: string | null = null
   let patience = 1
   let slowestMs = 0
 
@@ -103,8 +109,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   const statementMs = () => Math.round(answerMs() * 0.8)
   const connectMs = () => dialMs(target, Math.min(5000, Math.max(1500, 2 * options.intervalMs())))
 
-  function report(next: Omit<Link, 'since'>, tls?: Session['tls']): void {
-    link = { ...next, since: next.word === link.word ? link.since : Date.now() }
+  function report(next: Omit<Link, 'since' | 'at'>, tls?: Session['tls'], at = Date.now()): void {
+    link = { ...next, at, since: next.word === link.word ? link.since : at }
     receive({ kind: 'link', server: id, link, ...(tls ? { tls } : {}) })
   }
 
@@ -123,7 +129,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
 
   async function connect(): Promise<boolean> {
     try {
-      const opened = await openSession(target, connectMs(), statementMs())
+      const opened = await openSession(target, connectMs(), statementMs(), () => wake?.())
       if (stopped) {
         opened.close()
         return false
@@ -138,15 +144,17 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
     } catch (error) {
       session?.close()
       session = null
-      if (!stopped) reportFailure(error)
+      if (!stopped) reportFailure(error, false)
       return false
     }
   }
 
-  function reportFailure(error: unknown): void {
-    const { word, why } = failureOf(error)
+  function reportFailure(error: unknown, served: boolean): void {
+    const { word, why, code, at } = failureOf(error, endedBy, served)
     const wants = error instanceof DialError ? error.wants : null
-    report({ state: 'down', word, why: drawable(why), ...(wants ? { wants } : {}) })
+    if (word === 'CONNECTING') endedBy = code
+    const state = word === 'CONNECTING' ? 'connecting' : 'down'
+    report({ state, word, why: drawable(why), code, ...(wants ? { wants } : {}) }, undefined, at)
   }
 
   async function readFacts(): Promise<void> {
@@ -222,11 +230,26 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
     const text = textOf(query)
     if (text === null) return
     try {
-      receive({ kind: 'sample', sample: { server: id, query: query.id, skipped: [], ...(await ask(query, text, params)) } })
+      const result = await ask(query, text, params)
+      receive({ kind: 'sample', sample: { server: id, query: query.id, skipped: [], ...result } })
+      if (query === storage) void lookAround(result.rows as readonly StorageRow[])
+      if (query.id === shutdown.id) leaveLast(result.rows[0] as ShutdownRow | undefined)
     } catch (error) {
       refusedOrThrow(query, error)
       if ((error as ServerError).code === lockNotAvailable) heldBackUntil.set(keyOf(want), Date.now() + lockedPauseMs)
     }
+  }
+
+  /** Beside the readings, and never in their way. */
+  async function lookAround(rows: readonly StorageRow[]): Promise<void> {
+    const fileSystems = await lookAtFileSystems(target, rows, Date.now)
+    if (!stopped) receive({ kind: 'fileSystems', server: id, fileSystems })
+  }
+
+  /** A smart stop waits for all sessions to end: ours is of use while others hold it up, and must not be what holds it up. */
+  function leaveLast(row: ShutdownRow | undefined): void {
+    if (!row || (row.status as unknown) !== 'stopping' || row.others > 0) return
+    throw new ServerError('lost', 'the server is shutting down (smart stop), and our session was the last', '57P03')
   }
 
   /** The text for this server; null when there is none, which has been reported then. */
@@ -319,6 +342,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
         // A poke asks for what is new on the screen and leaves the beat of the ticks as it is; a shorter interval counts at once.
         while (!stopped && Date.now() < nextAt()) {
           await pause(nextAt() - Date.now())
+          const lost = session?.lost()
+          if (lost) throw lost
           if (Date.now() >= nextAt()) break
           await tick()
           await betweenTicks(nextAt)
@@ -330,7 +355,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
         if (!(error instanceof ServerError)) throw error
         if (error.kind === 'silent') patience = Math.min(mostPatience, patience * 2)
         if (error.kind === 'silent') report({ state: 'stale', word: 'STALE', why: error.message })
-        else report({ state: 'connecting', word: 'CONNECTING', why: drawable(error.message) })
+        else reportFailure(error, true)
         // A session that has served is made good at once; a server that takes us and drops us again and again is not stormed.
         if (Date.now() - openedAt >= lastingMs) failures = 0
         else await backOff()
@@ -368,17 +393,4 @@ function isQuick({ every }: Query): boolean {
 
 function spread(ms: number): number {
   return ms * (1 + retry.jitter * (2 * Math.random() - 1))
-}
-
-/** The state of the link in a DBA's word, told by SQLSTATE where there is one. */
-function failureOf(error: unknown): { word: LinkWord; why: string } {
-  const { message, code = null } = error as { message: string; code?: string | null }
-  if (code === '53300') return { word: 'FULL', why: message }
-  if (code === '57P03') {
-    if (/shutting down/.test(message)) return { word: 'STOPPING', why: message }
-    return { word: /recovery/.test(message) ? 'RECOVERY' : 'STARTING', why: message }
-  }
-  if (error instanceof DialError && error.permanent) return { word: 'DENIED', why: message }
-  if (error instanceof DialError || error instanceof ServerError) return { word: 'DOWN', why: message }
-  throw error
 }

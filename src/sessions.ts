@@ -18,7 +18,7 @@ import type { State } from './store/state.ts'
  * Computed once for a picture: the pane, the guards of each key in the bar and an open question ask for the same, each of them for every
  * tagged row. Depends on the samples and on the backends of ours alone.
  */
-function perPicture<T>(compute: (state: State, serverId: string) => T): (state: State, serverId: string) => T {
+export function perPicture<T>(compute: (state: State, serverId: string) => T): (state: State, serverId: string) => T {
   let known: { servers: State['servers']; now: number; own: State['ownPids']; results: Map<string, T> } | null = null
   return (state, serverId) => {
     const { servers, now } = picture(state)

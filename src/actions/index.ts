@@ -2,16 +2,24 @@
 
 import type { AnyAction } from './action.ts'
 import { chunkActions } from './chunks.ts'
+import { dropIndexActions } from './drop-index.ts'
+import { exactBloatActions } from './exact-bloat.ts'
 import { poolActions } from './pools.ts'
 import { preparedActions } from './prepared.ts'
+import { reindexActions } from './reindex.ts'
 import { replicationActions } from './replication.ts'
 import { sessionActions } from './sessions.ts'
+import { vacuumActions } from './vacuum.ts'
 
 export const actions: readonly AnyAction[] = [
   ...sessionActions,
   ...preparedActions,
   ...replicationActions,
   ...chunkActions,
+  ...vacuumActions,
+  ...reindexActions,
+  ...dropIndexActions,
+  ...exactBloatActions,
   ...poolActions,
 ]
 

@@ -3,10 +3,11 @@
 
 import type { Audit, AuditDeed } from '../audit.ts'
 import type { Target } from '../config/conninfo.ts'
-import { drawable } from '../model/untrusted.ts'
+import { drawable, raw } from '../model/untrusted.ts'
 import { type DeedSession, DialError, dialMs, openDeed, quickMs, ServerError, unsent, type WireRow } from '../server/deed.ts'
 import { cancelOwn, instance } from '../sql/deeds.ts'
-import type { Confirm, Frozen, Work } from '../store/state.ts'
+import { queueToStop } from '../store/selectors.ts'
+import type { Confirm, Frozen, State, Work } from '../store/state.ts'
 import type { Store } from '../store/store.ts'
 import * as update from '../store/updates.ts'
 import type { AnyAction, Hands, PoolTarget, Report } from './action.ts'
@@ -35,7 +36,7 @@ export type Actor = {
   unfinished(): boolean
   /**
    * The end of pgvigil: pauses of ours are resumed (or left, `leave`), what a queue is doing is cancelled, all within the time. Resolves to a
-   * sentence for each pause, drawable.
+   * sentence for each pause and for each invalid index left behind, drawable.
    */
   letGo(leave: boolean, withinMs: number): Promise<readonly string[]>
 }
@@ -62,6 +63,8 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       items,
       queue: action.takes === 'queue' && targets.length > 0,
       stopping: 'no',
+      pid: null,
+      watches: action.watchesMeanwhile?.(first) ?? [],
       at: Date.now(),
       endedAt: null,
     }
@@ -78,14 +81,21 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
   ): Promise<void> {
     const hands = handsFor(work, targets[0] as Frozen, seconds)
     const doItem = async (target: Frozen, index: number) => {
-      const tell = (report: Report, ended: boolean) =>
-        update.changeWorkItem(store, work.id, index, { outcome: report.outcome, say: report.say, ended })
+      const tell = (report: Report, ended: boolean) => update.changeWorkItem(store, work.id, index, { ...report, ended })
       if (workOf(work.id)?.stopping !== 'no') {
         tell({ outcome: 'skipped', say: 'stopped before it began' }, true)
         return
       }
       update.changeWorkItem(store, work.id, index, { begunAt: Date.now() })
-      tell(await doOne(action, target, { ...hands, tell: report => tell(report, false) }, work.id, why), true)
+      const mine: Hands = {
+        ...hands,
+        tell: report => tell(report, false),
+        leaves: left => {
+          update.addLeftIndexes(store, work.server, left)
+          update.changeWorkItem(store, work.id, index, { left: left.map(({ indexrelid }) => indexrelid) })
+        },
+      }
+      tell(await doOne(action, target, mine, work.id, why), true)
     }
     try {
       if (work.queue) {
@@ -118,7 +128,7 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
     return mine
   }
 
-  async function doOne(action: AnyAction, target: Frozen, hands: OwnHands, workId: number, why?: string): Promise<Report> {
+  async function doOne(action: AnyAction, target: Frozen, hands: Hands, workId: number, why?: string): Promise<Report> {
     // A pause of ours whose time is up is resumed whatever stands in the way.
     const stands = why === undefined ? whyNotNow(action, target, { ...store.getState(), held: null }) : null
     if (stands) return { outcome: 'refused', say: `nothing was done: ${stands.why}` }
@@ -155,19 +165,26 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
     return { id, action: action.id, server, role, user, sql: action.sql(target).join('\n'), target: action.record(target) }
   }
 
-  function handsFor(work: Work, target: Frozen, seconds: number | null): OwnHands {
+  function handsFor(work: Work, target: Frozen, seconds: number | null): Hands {
     let opening: Promise<DeedSession> | null = null
     const { server } = target
     const entry = { session: null as DeedSession | null, server }
     underWay.set(work.id, entry)
     const hands = {
-      open: (options = {}) => {
-        opening ??= openHere(target, options).then(session => {
+      open: (options: Parameters<Hands['open']>[0] = {}): Promise<DeedSession> => {
+        if (opening) return opening
+        const mine = openHere(target, options).then(session => {
           entry.session = session
+          update.changeWork(store, work.id, { pid: session.pid })
           if (workOf(work.id)?.stopping !== 'now') return session
           throw new ServerError('refused', 'nothing was done: stopped before it began', null)
         })
-        return opening
+        // What comes after a connection that could not be had tries again.
+        mine.catch(() => {
+          if (opening === mine) opening = null
+        })
+        opening = mine
+        return mine
       },
       close: () => {
         const { session } = entry
@@ -175,6 +192,7 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
         entry.session = null
         if (!session) return
         session.close()
+        update.changeWork(store, work.id, { pid: null })
         if (session.pid !== null) update.setOwnPid(store, server, session.pid, false)
       },
       lend: (text: string, values: readonly (string | number)[]) => lend(server, text, values),
@@ -182,6 +200,9 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       resumed: pauses.over,
       killed: pauses.killed,
       tell: () => {},
+      stopping: () => workOf(work.id)?.stopping === 'now',
+      leaves: () => {},
+      dropped: (indexrelid: bigint) => update.forgetLeftIndex(store, server, indexrelid),
       state: store.getState,
       seconds,
       now: Date.now,
@@ -209,16 +230,15 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
   }
 
   function stopQueue(): boolean {
-    const queues = store.getState().works.filter(work => work.queue && work.endedAt === null)
-    for (const queue of queues) {
-      const left = queue.items.some(({ begunAt }) => begunAt === null)
-      if (queue.stopping === 'no' && left) update.changeWork(store, queue.id, { stopping: 'after this' })
-      else {
-        update.changeWork(store, queue.id, { stopping: 'now' })
-        void cancel(queue.id, quickMs)
-      }
+    const queue = queueToStop(store.getState().works)
+    if (!queue) return store.getState().works.some(work => work.queue && work.endedAt === null)
+    const left = queue.items.some(({ begunAt }) => begunAt === null)
+    if (queue.stopping === 'no' && left) update.changeWork(store, queue.id, { stopping: 'after this' })
+    else {
+      update.changeWork(store, queue.id, { stopping: 'now' })
+      void cancel(queue.id, quickMs)
     }
-    return queues.length > 0
+    return true
   }
 
   /** Ends what a deed of ours is doing on its server: a second connection asks for it. */
@@ -241,7 +261,7 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       await cancel(work.id, withinMs)
       while (workOf(work.id)?.endedAt === null) await new Promise(resolve => setTimeout(resolve, 20))
     }
-    const [told] = await Promise.all([
+    const [paused] = await Promise.all([
       Promise.all(store.getState().pauses.map(pause => endPause(pause, leave, withinMs))),
       ...(leave ? [] : queues.map(work => within(stop(work), withinMs))),
     ])
@@ -254,7 +274,14 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       )
     }
     openDeeds.clear()
-    return told
+    return [
+      ...paused,
+      ...cutOff(
+        queues.map(({ id }) => id),
+        store.getState(),
+      ),
+      ...leftWords(store.getState()),
+    ]
   }
 
   async function endPause(
@@ -297,6 +324,29 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
   }
 }
 
+/** A sentence for each item of these queues that was under way, or had not begun. Drawable. */
+function cutOff(ids: readonly number[], { works }: State): readonly string[] {
+  return works
+    .filter(({ id }) => ids.includes(id))
+    .flatMap(({ server, label, items }) =>
+      items
+        .filter(({ outcome }) => outcome === null || outcome === 'failed')
+        .map(
+          item =>
+            `pgvigil: ${drawable(server)}: ${label} ${item.label}: ${item.say || (item.begunAt === null ? 'not begun' : 'it goes on on the server')}`,
+        ),
+    )
+}
+
+/** A sentence for each invalid index that a deed of ours has left behind, with the command where its name can be written. Drawable. */
+function leftWords({ leftIndexes }: State): readonly string[] {
+  return leftIndexes.map(({ server, qualified, indexrelid }) => {
+    const name = drawable(qualified)
+    const how = name === raw(qualified) ? `DROP INDEX CONCURRENTLY ${name};` : `its oid is ${indexrelid}`
+    return `pgvigil: ${drawable(server)}: invalid index ${name} is left behind: ${how}`
+  })
+}
+
 /** Null when it takes longer. Never rejects. */
 function within<T>(work: Promise<T>, ms: number): Promise<T | null> {
   return new Promise(resolve => {
@@ -307,8 +357,6 @@ function within<T>(work: Promise<T>, ms: number): Promise<T | null> {
 
 /** `told`: the word that the deed has given on itself so far. */
 type OpenDeed = { readonly deed: AuditDeed; readonly workId: number; told: Report['outcome'] | null }
-
-type OwnHands = Hands & { close(): void }
 
 /** Expected trouble in a word and a sentence; a bug goes up. `stopped`: we have asked for the end of it ourselves. */
 function reportOf(error: unknown, stopped = false): Report {

@@ -49,9 +49,13 @@ function standIn(character: string): string {
   return code === 0x7f ? '\u2421' : '·'
 }
 
+// Half of a character that takes two code units. Gone first: what stands between two halves may be dropped, and they would be one.
+const loneSurrogate = /\p{Cs}/gu
+
 // Expects blanks already made spaces.
 function withStandIns(text: string): string {
   return text
+    .replace(loneSurrogate, '·')
     .replace(emoji, '□')
     .replace(marks, (_, before?: string) => (before === undefined ? '' : `${before}·`))
     .replace(unprintable, standIn)
@@ -69,6 +73,11 @@ export function drawable(text: Untrusted | string | null | undefined): string {
   const given = (text ?? '') as string
   if (!/[^\x20-\x7e]| {2}/.test(given)) return given
   return withStandIns(given.normalize('NFC').replace(blanks, ' '))
+}
+
+/** As drawable(), for statements: a line break or tab within a name stands as its picture, so that it can be told from a space. */
+export function exact(text: Untrusted | string): string {
+  return drawable((text as string).replace(/[\t-\r]/g, standIn))
 }
 
 const tabStop = 8

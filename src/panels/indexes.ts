@@ -1,34 +1,24 @@
 // Indexes: how large, how much used; which are invalid, unused or said twice.
 
-import { absent, bytes, compact, count, duration } from '../model/format.ts'
-import { type IndexFacts, type IndexPaneRow, indexesLeftOut, indexRows, isInvalid, isLeftover } from '../model/indexes.ts'
+import { absent, bytes, compact, count, duration, percent } from '../model/format.ts'
+import { type IndexPaneRow, indexesLeftOut, isInvalid, isLeftover } from '../model/indexes.ts'
 import { drawable, is, raw, type Untrusted } from '../model/untrusted.ts'
-import { indexes, indexSizes } from '../sql/indexes.ts'
-import { tableSlices } from '../sql/tables.ts'
-import { picture, read } from '../store/selectors.ts'
-import type { Reading, State } from '../store/state.ts'
+import { indexesOf, indexFacts } from '../relations.ts'
+import { indexWidths } from '../sql/index-widths.ts'
+import { indexes, indexSizes, unlockedIndexSizes } from '../sql/indexes.ts'
+import { lockedRelations, tableSlices } from '../sql/tables.ts'
+import { read } from '../store/selectors.ts'
+import type { State } from '../store/state.ts'
 import { type Column, type DetailLine, list, type Selected, type Tone } from './panel.ts'
 import { ageNotice, focusOf, noServer, notice, withoutRows } from './sessions.ts'
-
-const told = <Row>(reading: Reading<Row>) => (reading.kind === 'fresh' || reading.kind === 'stale' ? reading.sample : null)
-
-function factsOf(state: State, id: string): IndexFacts {
-  return {
-    server: id,
-    now: picture(state).now,
-    indexes: told(read(state, id, indexes)),
-    sizes: told(read(state, id, indexSizes)),
-  }
-}
 
 function select(state: State): Selected<IndexPaneRow> {
   const server = focusOf(state)
   if (!server) return { rows: [], unavailable: noServer }
   const reading = read(state, server.id, indexes)
   if (reading.kind !== 'fresh' && reading.kind !== 'stale') return withoutRows(reading)!
-  const facts = factsOf(state, server.id)
-  const rows = indexRows(facts)
-  const more = indexesLeftOut(facts)
+  const rows = indexesOf(state, server.id)
+  const more = indexesLeftOut(indexFacts(state, server.id))
   const invalid = rows.filter(isInvalid).length
   const unused = rows.filter(row => row.unused).length
   const since = rows[0] ? statsWords(rows[0]) : ''
@@ -99,6 +89,15 @@ const columns: readonly Column<IndexPaneRow>[] = [
     tone: row => (row.locked ? 'warning' : undefined),
   },
   {
+    title: 'BLOAT~',
+    width: 8,
+    align: 'right',
+    from: 110,
+    descending: true,
+    text: row => bytes(row.bloatEstimateBytes),
+    sortBy: row => row.bloatEstimateBytes,
+  },
+  {
     title: 'LAST',
     width: 6,
     align: 'right',
@@ -160,8 +159,9 @@ function detail(row: IndexPaneRow): readonly DetailLine[] {
     },
     {
       name: 'size',
-      value: row.total_bytes === null ? (row.locked ? 'locked: tried again within a minute' : 'not read yet') : sizeWords(row),
+      value: row.total_bytes === null ? (row.locked ? 'locked: read as soon as it is free' : 'not read yet') : sizeWords(row),
     },
+    { name: 'bloat, estimated', value: bloatWords(row) },
     { name: 'scans', value: scanWords(row), tone: row.unused ? 'warning' : undefined },
   ]
   return lines.filter(({ value }) => value !== '').map(({ name, value, tone }) => ({ name, value, ...(tone ? { tone } : {}) }))
@@ -169,6 +169,11 @@ function detail(row: IndexPaneRow): readonly DetailLine[] {
 
 const sizeWords = (row: IndexPaneRow) =>
   `${bytes(row.total_bytes)} (${count(row.total_bytes)} bytes), read ${duration(row.sizeAgeSeconds)} ago`
+
+function bloatWords(row: IndexPaneRow): string {
+  if (row.bloatEstimateBytes === null) return `not to be estimated: ${row.bloatProblem}`
+  return `${bytes(row.bloatEstimateBytes)} (${percent(row.bloatEstimateRatio)} of its pages) beyond what it would take when built anew, by the statistics of its columns; Exact bloat (F9) measures it`
+}
 
 function scanWords(row: IndexPaneRow): string {
   const last = row.lastIdxScanAgeSeconds === null ? '' : `, the last ${duration(row.lastIdxScanAgeSeconds)} ago`
@@ -178,7 +183,7 @@ function scanWords(row: IndexPaneRow): string {
 
 /** The indexes of a table, a line each, for its detail. Drawable. */
 export function indexWords(state: State, server: string, relid: bigint): readonly string[] {
-  const rows = indexRows(factsOf(state, server)).filter(row => row.indrelid === relid)
+  const rows = indexesOf(state, server).filter(row => row.indrelid === relid)
   if (rows.length === 0) return [read(state, server, indexes).kind === 'waiting' ? 'not read yet' : 'none listed']
   return rows
     .toSorted((a, b) => (raw(a.indexrelname) < raw(b.indexrelname) ? -1 : 1))
@@ -194,7 +199,7 @@ const rowId = (server: string, indexrelid: bigint) => `${server} ${indexrelid}`
 export const indexesList = list<IndexPaneRow>({
   id: 'indexes',
   title: 'indexes',
-  needs: [indexes, tableSlices, indexSizes],
+  needs: [indexes, lockedRelations, tableSlices, indexSizes, unlockedIndexSizes, indexWidths],
   select,
   columns,
   rowId: row => rowId(row.server, row.indexrelid),

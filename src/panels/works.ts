@@ -1,10 +1,14 @@
 // The lines that tell of deeds under way and of those just ended, and of pauses of ours: above the function bar, on every pane.
 
+import { countsText, troubles, worstOf } from '../model/deed-words.ts'
 import { ageMs, duration } from '../model/format.ts'
 import { drawable, drawableLines, short, width } from '../model/untrusted.ts'
-import { awaitedBy } from '../sessions.ts'
+import { awaitedBy, progressOf, sessionsOf, waitsOf } from '../sessions.ts'
+import { queueToStop } from '../store/selectors.ts'
 import type { Outcome, OwnPause, State, Work, WorkItem } from '../store/state.ts'
+import { nameOf } from './activity.ts'
 import type { Tone } from './panel.ts'
+import { progressWords } from './progress.ts'
 
 export type WorkLine = { readonly text: string; readonly tone: Tone | undefined }
 
@@ -17,7 +21,7 @@ export function workLines(state: State): readonly WorkLine[] {
   const told: readonly WorkLine[] = [
     ...state.pauses.map(pause => pauseLine(pause, state)),
     // A pause that is watched over has its own line.
-    ...state.works.filter(work => !(work.endedAt === null && isPause(work, state))).map(work => workLine(work, state.now)),
+    ...state.works.filter(work => !(work.endedAt === null && isPause(work, state))).map(work => workLine(work, state)),
     ...longMessage(state),
   ]
   const lines = told.flatMap(({ text, tone }) =>
@@ -71,63 +75,85 @@ const tones: Readonly<Record<Outcome, Tone>> = {
   failed: 'critical',
   done: 'ok',
 }
-/** The worst first. */
-const order: readonly Outcome[] = ['failed', 'refused', 'still there', 'skipped', 'already gone', 'signal sent', 'gone', 'done']
 
-function workLine(work: Work, now: number): WorkLine {
+function workLine(work: Work, state: State): WorkLine {
   const [only] = work.items
   const head = `${work.label} on ${drawable(work.server)}`
-  if (work.items.length === 1 && only && !work.queue) {
-    const running = only.outcome === null ? `under way for ${ageMs(now - work.at)}` : only.say
+  if (work.items.length === 1 && only) {
+    const running = only.ended || (only.outcome !== null && !work.queue) ? only.say : runningText(work, only, state)
     const place = only.label === drawable(work.server) ? '' : ` on ${drawable(work.server)}`
     return {
-      text: `${work.label} ${only.label}${place}: ${running}`,
+      text: `${work.label} ${only.label}${place}: ${running}${leftText(work, state)}`,
       tone: only.outcome === null ? undefined : tones[only.outcome],
     }
   }
   return {
-    text: `${head}: ${work.queue ? queueText(work, now) : countsText(work.items)}${troubles(work.items)}`,
+    text: `${head}: ${work.queue ? queueText(work, state) : allText(work.items)}${troubles(work.items)}${leftText(work, state)}`,
     tone: worstTone(work.items),
   }
 }
 
-function countsText(items: readonly WorkItem[]): string {
-  const counts = order.flatMap(outcome => {
-    const count = items.filter(item => item.outcome === outcome).length
-    return count > 0 ? [`${count} ${outcome}`] : []
-  })
-  const waiting = items.filter(item => item.outcome === null).length
-  return `${items.length} in all: ${[...counts.toReversed(), ...(waiting > 0 ? [`${waiting} under way`] : [])].join(', ')}`
+/** What it has left behind, and is there still, can be dropped. */
+function leftText({ server, items }: Work, { leftIndexes }: State): string {
+  const mine = new Set(items.flatMap(item => item.left ?? []))
+  const left = leftIndexes.filter(index => index.server === server && mine.has(index.indexrelid))
+  return left.length === 0 ? '' : `; X drops ${left.length === 1 ? 'it' : 'them'}`
 }
 
-function queueText(work: Work, now: number): string {
+/** Of a deed with one target: how long and how far, and what Esc would do. */
+function runningText(work: Work, { begunAt, say }: WorkItem, state: State): string {
+  if (work.queue && begunAt === null) {
+    if (work.stopping !== 'no') return 'will not begin'
+    return `waits until the one before it on this server has ended${isNext(work, state) ? '; Esc takes it back' : ''}`
+  }
+  const far = farText(work, state) || say
+  const key = work.stopping === 'now' ? '; is being cancelled' : isNext(work, state) ? '; Esc cancels it' : ''
+  return `under way for ${ageMs(state.now - (begunAt ?? work.at))}${far && `: ${far}`}${work.queue ? key : ''}`
+}
+
+const isNext = (work: Work, { works }: State) => queueToStop(works)?.id === work.id
+
+function allText(items: readonly WorkItem[]): string {
+  const waiting = items.filter(item => item.outcome === null).length
+  const parts = [countsText(items), waiting > 0 ? `${waiting} under way` : ''].filter(part => part !== '')
+  return `${items.length} in all: ${parts.join(', ')}`
+}
+
+function queueText(work: Work, state: State): string {
   const { items, stopping, endedAt } = work
+  const { now } = state
   const ended = items.filter(item => item.ended)
   const current = items.find(item => item.begunAt !== null && !item.ended)
-  const counts = order.toReversed().flatMap(outcome => {
-    const count = ended.filter(item => item.outcome === outcome).length
-    return count > 0 ? [`${count} ${outcome}`] : []
-  })
-  const told = `${counts.join(', ') || '0 done'} of ${items.length}`
+  const told = `${countsText(ended) || '0 done'} of ${items.length}`
   if (endedAt !== null) return told
-  const doing = current ? `; now ${current.label} for ${ageMs(now - (current.begunAt ?? now))}` : ''
+  const far = farText(work, state)
+  const doing = current ? `; now ${current.label} for ${ageMs(now - (current.begunAt ?? now))}${far && `: ${far}`}` : ''
   const keys = {
     no: items.length - ended.length > 1 ? 'Esc stops' : 'Esc cancels it',
     'after this': 'stops after it; Esc again cancels it',
     now: 'is being cancelled',
   }
-  return `${told}${doing}; ${keys[stopping]}`
+  return `${told}${doing}${stopping === 'no' && !isNext(work, state) ? '' : `; ${keys[stopping]}`}`
 }
 
-/** What did not go as wished, with the reason; the same reason once. */
-function troubles(items: readonly WorkItem[]): string {
-  const bad = items.filter(({ outcome, ended }) => ended && outcome !== null && !['done', 'gone'].includes(outcome))
-  const bySay = Map.groupBy(bad, item => item.say)
-  const told = [...bySay].map(([say, those]) => `${those[0]!.label}${those.length > 1 ? ` (+${those.length - 1})` : ''}: ${say}`)
-  return told.length > 0 ? `; ${told.slice(0, 3).join('; ')}` : ''
+/** How far the one under way is, or whom it waits for, as its server tells; '' when there is nothing to tell. */
+function farText({ pid, server }: Work, state: State): string {
+  if (pid === null) return ''
+  const command = progressOf(state, server).find(row => row.pid === pid)
+  if (command) return progressWords(command)
+  const waits = waitsOf(state, server).find(row => row.pid === pid)?.blockedBy ?? []
+  const sessions = new Map(sessionsOf(state, server).map(session => [session.pid, session]))
+  const told = waits.slice(0, 3).map(blocker => {
+    const session = sessions.get(blocker)
+    const open = session?.xactAgeSeconds ?? null
+    const whose = session ? [nameOf(session.usename, session.usesysid), drawable(session.application_name)].filter(Boolean) : []
+    const who = blocker === 0 ? 'a prepared transaction' : [`pid ${blocker}`, whose.join('/')].filter(Boolean).join(' ')
+    return `${who}${open === null ? '' : ` open for ${duration(open)}`}`
+  })
+  return told.length > 0 ? `waits for ${told.join(', ')}` : ''
 }
 
 function worstTone(items: readonly WorkItem[]): Tone | undefined {
-  const worst = order.find(outcome => items.some(item => item.outcome === outcome))
+  const worst = worstOf(items)
   return worst ? tones[worst] : undefined
 }

@@ -35,8 +35,11 @@ export type Variant = {
   readonly text: string
 }
 
-/** Values that only the running monitor knows; they are bound to $1, $2... in this order. A missing value means: don't ask now. */
-export type Param = 'queryBytes' | 'selectedPid'
+/**
+ * Values that only the running monitor knows; they are bound to $1, $2... in this order. A missing value means: don't ask now.
+ * `unlockedRelations`: oids that were locked a moment ago and are no longer.
+ */
+export type Param = 'queryBytes' | 'selectedPid' | 'askedRelations' | 'unlockedRelations'
 
 export type Query<C extends Columns = Columns> = {
   readonly id: string
@@ -48,8 +51,16 @@ export type Query<C extends Columns = Columns> = {
     readonly extension?: 'timescaledb' | 'pg_stat_statements'
     /** Only asked while the server has this role. */
     readonly role?: 'primary' | 'standby'
+    /** Only asked where our role is a superuser: to others it is refused. */
+    readonly superuser?: true
+    /** Functions by their signatures that our role must be allowed to call: of `healthFunctions` in server.ts. */
+    readonly functions?: readonly string[]
+    /** Only where the server keeps its own log (logging_collector). */
+    readonly collectedLog?: true
   }
   readonly params?: readonly Param[]
+  /** Its rows hold counters that are shown as rates: a second sample is worth having soon after the first. */
+  readonly rates?: true
   /**
    * Run once for each row of another query's newest sample, with the text of that row's `key` column as $1. One that fails (a lock, say)
    * costs its own rows only and is listed in the sample's `skipped`. `retryLocked`: one that met a lock is run once more, for a text that sees the lock then and
@@ -74,7 +85,17 @@ export type PickFacts = {
   readonly extensions: Readonly<Record<string, number>>
   /** Extensions that the server could create here: its installation has them. */
   readonly available: readonly string[]
+  /** Of the functions that not everybody may call those that our role may; absent: not known, so all of them. */
+  readonly functions?: readonly string[]
+  /** Whether the server keeps its own log; absent: not known. */
+  readonly collectsLog?: boolean
 }
+
+/** Stands in a remedy for the name of our role, which is not known here. */
+export const ourRole = 'this_role'
+
+/** Functions that pg_monitor may call; the others take a GRANT of their own. */
+const ofMonitor = new Set(['pg_ls_waldir()', 'pg_ls_archive_statusdir()', 'pg_ls_logdir()'])
 
 export type Picked = { readonly text: string } | { readonly unavailable: string; readonly remedy: string }
 
@@ -89,6 +110,22 @@ export function pickVariant(q: Query, facts: PickFacts): Picked {
         ? `CREATE EXTENSION ${extension};`
         : `name the database that has it${extension === 'timescaledb' ? ' with --timescale CONNINFO' : ''}, or install ${extension} on the server`,
     }
+  }
+  if (q.needs?.collectedLog && facts.collectsLog === false) {
+    return {
+      unavailable: 'the server does not collect its own log (logging_collector is off)',
+      remedy: 'look where its stderr goes (journalctl, a log file), or set logging_collector = on and restart it',
+    }
+  }
+  const missing = q.needs?.functions?.filter(signature => facts.functions?.includes(signature) === false) ?? []
+  if (missing.length > 0) {
+    const granted = missing.filter(signature => !ofMonitor.has(signature))
+    const monitor = granted.length < missing.length ? [`GRANT pg_monitor TO ${ourRole};`] : []
+    const each =
+      granted.length > 0
+        ? [`GRANT EXECUTE ON FUNCTION ${granted.map(name => `pg_catalog.${name}`).join(', ')} TO ${ourRole};`]
+        : []
+    return { unavailable: `this role may not call ${missing.join(', ')}`, remedy: [...monitor, ...each].join(' ') }
   }
   const variant = q.variants.find(v => (version ?? 0) >= v.from)
   if (variant) return { text: variant.text }

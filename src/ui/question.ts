@@ -3,7 +3,7 @@
 
 import { type Asked, asked } from '../deeds.ts'
 import { ageMs } from '../model/format.ts'
-import { drawable, drawableLines, fit, short, width } from '../model/untrusted.ts'
+import { drawable, drawableLines, exact, fit, short, width } from '../model/untrusted.ts'
 import type { State } from '../store/state.ts'
 import { fitLine, type Line, span } from './spans.ts'
 
@@ -65,7 +65,7 @@ function bodyLines(now: Asked, state: State, columns: number): Line[] {
     ),
     ...named(
       'SQL',
-      sql.flatMap(text => wrapped(drawable(text))),
+      sql.flatMap(text => wrapped(exact(text))),
     ),
     ...named(
       'trail',
@@ -93,7 +93,7 @@ function hitLines(head: readonly string[], hit: readonly (readonly string[])[], 
 
 /** As wide as their texts; where the last column (a query) would be left without room the widest of the others give way. */
 function columnWidths(head: readonly string[], hit: readonly (readonly string[])[], cells: number): readonly number[] {
-  const widths = head.map((title, i) => Math.min(30, Math.max(width(title), ...hit.map(row => width(row[i] ?? '')))))
+  const widths = head.map((title, i) => Math.min(48, Math.max(width(title), ...hit.map(row => width(row[i] ?? '')))))
   const others = widths.slice(0, -1)
   const last = Math.min(14, widths.at(-1) ?? 0)
   const spare = () => cells - last - others.reduce((sum, wide) => sum + wide + 2, 0)

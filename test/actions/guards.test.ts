@@ -12,11 +12,13 @@ import { panels } from '../../src/panels/index.ts'
 import type { AnyRow } from '../../src/panels/panel.ts'
 import { listOf } from '../../src/panels/shown.ts'
 import { activity } from '../../src/sql/activity.ts'
+import { indexes } from '../../src/sql/indexes.ts'
 import { locks } from '../../src/sql/locks.ts'
 import { showClients, showDatabases, showPools, showState } from '../../src/sql/pgbouncer.ts'
 import { progress } from '../../src/sql/progress.ts'
 import { senders, slots } from '../../src/sql/replication.ts'
 import { names, pulse } from '../../src/sql/server.ts'
+import { tableSizes, tables } from '../../src/sql/tables.ts'
 import { chunks, hypertables, jobs } from '../../src/sql/timescale.ts'
 import type { OwnPause, State, Subject } from '../../src/store/state.ts'
 import { createAppStore, type Store } from '../../src/store/store.ts'
@@ -84,6 +86,14 @@ const chunk = (change: Readonly<Record<string, unknown>>) => rows(primary, chunk
 const job = (change: Readonly<Record<string, unknown>>) => rows(primary, jobs, { job_id: 1000 }, change)
 const both = ['cancel', 'terminate']
 const toPools = ['pause', 'resume', 'reload', 'reconnect', 'disable', 'enable', 'pauseAll', 'resumeAll', 'kill', 'killClient']
+const toRelations = [
+  ...['vacuumAnalyze', 'vacuum', 'analyze', 'vacuumFreeze', 'vacuumFull', 'reindexTable'],
+  ...['reindexIndex', 'dropIndex'],
+]
+const orders = (change: Readonly<Record<string, unknown>>) => rows(primary, tables, { relid: 20_001n }, change)
+const indexOf = (oid: bigint, change: Readonly<Record<string, unknown>>, other = oid) =>
+  also(...[oid, other].map(indexrelid => rows(primary, indexes, { indexrelid }, change)))
+const server17 = facts(primary, { version: 170004 })
 const auxiliary = [
   'startup',
   'checkpointer',
@@ -184,6 +194,33 @@ const cases: readonly Case[] = [
   { action: 'runJob', when: job({ job_status: 'Running' }), says: 'it runs already' },
   { action: 'pauseJob', when: job({ scheduled: false }), says: 'it is paused already; R resumes it' },
   { action: 'resumeJob', when: job({ scheduled: true }), says: 'it is not paused' },
+  // Tables and indexes.
+  { action: toRelations, when: server(primary, { role: 'standby' }), says: 'a standby is read-only: do it on the primary' },
+  { action: 'reindexTable', when: orders({ reindexes: false }), says: 'no right: GRANT app TO dba;' },
+  { action: 'reindexTable', given: server17, when: orders({ reindexes: false }), says: 'no right: GRANT pg_maintain TO dba; (or GRANT MAINTAIN ON public.orders TO dba;)' },
+  // The owner of the database may VACUUM it, and no more.
+  { action: 'reindexTable', given: also(server17, orders({ owned: false })), when: orders({ maintains: true, reindexes: false }), says: /^no right: GRANT pg_maintain TO dba;/ },
+  { action: 'reindexTable', when: also(orders({ idx_scan: null }), rows(primary, tableSizes, { relid: 20_001n }, { index_bytes: 0n, toast_bytes: 0n })), says: 'it has no index' },
+  { action: 'reindexTable', when: also(without(primary, tables, { parent_relid: 20_010n }), orders({ relkind: 'p' })), says: 'it has no partition that is listed' },
+  { action: 'reindexIndex', when: indexOf(21_002n, { relkind: 'I' }), says: 'no partition has a part of it' },
+  { action: ['reindexIndex', 'dropIndex'], when: indexOf(21_002n, { building: true }, 21_006n), says: 'it is being built' },
+  { action: 'reindexIndex', when: nothing, row: row => row.indexrelid === 21_006n, says: 'a REINDEX has left it behind, and the index it was made for stands beside it: drop it (F9)' },
+  { action: 'reindexIndex', when: indexOf(21_002n, { indisexclusion: true }), says: /^CONCURRENTLY is not possible for an exclusion constraint/ },
+  { action: 'reindexIndex', when: indexOf(21_002n, { maintains: false }), says: 'no right: GRANT app TO dba;' },
+  { action: 'reindexIndex', given: server17, when: indexOf(21_002n, { maintains: false }), says: /^no right: GRANT pg_maintain TO dba;/ },
+  { action: 'dropIndex', when: indexOf(21_006n, { indisvalid: true }), says: 'it is valid: only invalid indexes are dropped from here' },
+  { action: 'dropIndex', when: indexOf(21_006n, { relkind: 'I' }), says: /^it is of a partitioned table/ },
+  { action: 'dropIndex', when: indexOf(21_006n, { conname: 'orders_uniq' }), says: 'it belongs to constraint orders_uniq: ALTER TABLE ... DROP CONSTRAINT' },
+  { action: 'dropIndex', when: indexOf(21_006n, { owned: false }), says: 'no right: GRANT app TO dba;' },
+  { action: 'dropIndex', when: also(indexOf(21_006n, { owned: false }), rows(primary, names, { oid: 10n }, { is_superuser: true })), says: 'no right: GRANT app TO dba; (its owner, a superuser: ALTER TABLE public.orders OWNER TO dba; gives less)' },
+  { action: 'dropIndex', given: plain, when: indexOf(21_006n, { table_qualified: 'pg_toast.pg_toast_20001' }), says: /^it takes a superuser, since it is of a TOAST table/ },
+  // Bloat.
+  { action: 'exactBloat', when: facts(primary, { pgstattupleSchema: null }), says: 'pgstattuple is not installed in this database; a superuser can do it: CREATE EXTENSION pgstattuple;' },
+  { action: 'exactBloat', when: also(server(primary, { role: 'standby' }), facts(primary, { pgstattupleSchema: null })), says: 'pgstattuple is not installed in this database; a superuser can do it on the primary: CREATE EXTENSION pgstattuple;' },
+  { action: 'exactBloat', when: facts(primary, { pgstattupleExecutes: false }), says: 'no EXECUTE on pgstattuple: GRANT pg_stat_scan_tables TO dba;' },
+  { action: 'exactBloat', when: facts(primary, { pgstattupleInReach: false }), says: 'no USAGE on the schema of pgstattuple: GRANT USAGE ON SCHEMA "public" TO dba;' },
+  { action: 'exactBloat', when: nothing, row: row => row.relname === 'visits', says: 'it stands for others: o opens it, then measure each of them' },
+  { action: 'exactBloat', when: rows(primary, tables, { relname: 'stock' }, { relkind: 'p' }), row: row => row.relname === 'stock', says: 'it has no pages of its own' },
   // PgBouncers.
   { action: toPools, given: config('admin_users', 'boss, pgvigil'), when: config('admin_users', 'boss,pgvigil2'), says: 'pgvigil may only look: add it to admin_users in pgbouncer.ini (admin_users = ..., pgvigil) and RELOAD' },
   { action: toPools, given: also(server(pooler, { user: 'pgbouncer', host: '/run/pgbouncer' }), config('admin_users', 'boss')), when: server(pooler, { host: '127.0.0.1' }), says: /^pgbouncer may only look:/ },
@@ -468,10 +505,12 @@ describe('the menu of F9', () => {
     ],
     clients: ['KILL_CLIENT'],
     poolServers: [],
-    tables: [],
-    indexes: [],
+    tables: ['VACUUM', 'VACUUM (ANALYZE)', 'ANALYZE', 'VACUUM (FREEZE)', 'VACUUM FULL', 'REINDEX TABLE', 'Exact bloat'],
+    indexes: ['REINDEX INDEX', 'DROP INDEX', 'Exact bloat'],
     databases: [],
     tablespaces: [],
+    events: [],
+    health: [],
   }
   const lists = panels.flatMap(panel => panel.lists.map(list => list.id))
 

@@ -305,12 +305,14 @@ describe('what confirms', () => {
   test('which are grave', () => {
     expect([...grave].sort()).toEqual([
       'commitPrepared',
+      'dropIndex',
       'dropSlot',
       'kill',
       'pauseAll',
       'resumeAll',
       'rollbackPrepared',
       'terminateWalsender',
+      'vacuumFull',
     ])
   })
 
@@ -350,6 +352,8 @@ describe('what confirms', () => {
   test('what the names are', () => {
     expect(Object.fromEntries(grave.map(id => [id, wordsOf(id)]))).toEqual({
       terminateWalsender: ['pg2', '6001'],
+      vacuumFull: ['orders'],
+      dropIndex: ['orders_status_ccnew'],
       commitPrepared: ['checkout-20261123'],
       rollbackPrepared: ['checkout-20261123'],
       dropSlot: ['old_replica'],
@@ -743,6 +747,8 @@ const queue: Work = {
   items: [],
   queue: true,
   stopping: 'no',
+  pid: null,
+  watches: [],
   at: noon,
   endedAt: null,
 }

@@ -131,6 +131,7 @@ describe('on the screen', () => {
       ['5', pooler ? /MAXWAIT[\s\S]*␛/ : /MAXWAIT/],
       ['l', /F2/],
       ['l', /F2/],
+      ['9', /LEVEL[\s\S]*␛/],
       ['1', /PID[\s\S]*␛/],
       ['/PWNED\r', /filter: PWNED/],
       ['\r', /application_name/],
@@ -172,7 +173,7 @@ describe('on the screen', () => {
       await terminal.waitFor('(pgvigil itself)')
       await terminal.waitFor(/broken@.*select 1 \/\* caf/)
       await terminal.waitFor(/␛\]0;PWNED␇/)
-      expect(terminal.screen().join('\n')).toMatch(/walwriter/)
+      await terminal.waitFor(/walwriter/)
       expect(terminal.screen()[1]).toMatch(/LIVE/)
       terminal.write('/broken\r\r')
       await terminal.waitFor(/application_name +broken/)

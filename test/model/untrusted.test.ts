@@ -87,6 +87,7 @@ describe('drawable', () => {
     ['marks without a letter', '\u0301a \u0301\u0302b', '·a ·b'],
     ['variation selector', '漢\ufe00字\u{e0100}', '漢字'],
     ['emoji', 'A😀B', 'A□B'],
+    ['halves that a dropped mark kept apart', '\ud83d\u0301\udc00', '··'],
     ['family', '👨\u200d👩\u200d👧!', '□!'],
     ['keycap', '1\ufe0f\u20e3 2', '□ 2'],
     ['flags', '🇩🇪🇫🇷', '□□'],

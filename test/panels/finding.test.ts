@@ -131,12 +131,12 @@ describe('findings', () => {
 
   test('locks, connections, an old transaction, and what may not be seen; the worst first', () => {
     expect(
-      said(primary([beat({ waiting: 3, clients: 90, oldest_xact_seconds: 301, restricted: 2 })], { user: 'my-dba' })),
+      said(primary([beat({ waiting: 3, clients: 93, oldest_xact_seconds: 301, restricted: 2 })], { user: 'my-dba' })),
     ).toEqual([
-      'critical a: 90 of 97 connections are taken',
-      'warning 3 wait for locks on a; 2 shows who holds them up',
-      'warning a: the oldest transaction is open for 5m01s; 1 shows it',
+      'critical a: 93 of 97 connections are taken; 1 shows it',
       'warning a: 2 sessions restricted: GRANT pg_monitor TO "my-dba";',
+      'warning a: the oldest transaction is open for 5m01s; 1 shows it',
+      'warning a: 3 wait for locks; 2 shows it',
     ])
   })
 
@@ -158,7 +158,7 @@ describe('findings', () => {
   })
 
   test('just below each threshold there is nothing to say', () => {
-    expect(said(primary([beat({ clients: 87, oldest_xact_seconds: 300 })]))).toEqual([])
+    expect(said(primary([beat({ clients: 77, oldest_xact_seconds: 299.9 })]))).toEqual([])
   })
 
   test('a pause, with how long at least it has lasted, and clients that wait', () => {
@@ -175,7 +175,7 @@ describe('findings', () => {
     expect(said(primary([beat()]), pooler)).toEqual([
       'critical p: everything PAUSED for 1s or more; RESUME ends it; 5 shows it',
       'critical p: shop PAUSED for 1m05s or more; RESUME ends it; 5 shows it',
-      'warning p: 7 clients wait for a server, the longest 1m01s; 5 shows pools',
+      'critical p: 7 clients wait for a server, the longest 1m01s (shop/app); 5 shows it',
     ])
   })
 

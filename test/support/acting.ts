@@ -8,7 +8,7 @@ import { actionById } from '../../src/actions/index.ts'
 import { type Actor, createActor } from '../../src/actions/perform.ts'
 import { type AuditLine, openAudit } from '../../src/audit.ts'
 import type { Target } from '../../src/config/conninfo.ts'
-import { judge } from '../../src/deeds.ts'
+import { judge, wordsOf } from '../../src/deeds.ts'
 import type { AnyList, AnyRow } from '../../src/panels/panel.ts'
 import type { Frozen, State, Work } from '../../src/store/state.ts'
 import { type Watched, type Watching, watching } from './watching.ts'
@@ -79,7 +79,7 @@ export function acting(servers: readonly Watched[], lists: readonly AnyList[], i
         leftOut,
         question: action.ask(targets, state),
         sql: targets.flatMap(action.sql),
-        words: action.words(targets[0] as Frozen, state),
+        words: wordsOf(action, targets, state),
       }
     },
     begin: (asked, seconds) => begin(asked, seconds ?? null),

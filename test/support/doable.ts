@@ -107,6 +107,8 @@ const pool = (database: string) => (row: AnyRow) => row.database === database
 const ofStandby = (row: AnyRow) => row.standby === standby
 const chunk = (compressed: boolean) => (row: AnyRow) => row.is_compressed === compressed
 const job = (row: AnyRow) => row.job_id === 1000
+const table = (row: AnyRow) => row.relid === 20_001n
+const index = (oid: bigint) => (row: AnyRow) => row.indexrelid === oid
 
 /** By action. */
 export const doable: Readonly<Record<string, Doable>> = {
@@ -123,6 +125,19 @@ export const doable: Readonly<Record<string, Doable>> = {
   runJob: { list: 'jobs', row: job },
   pauseJob: { list: 'jobs', row: job },
   resumeJob: { list: 'jobs', row: job, given: rows(primary, jobs, { job_id: 1000 }, { scheduled: false }) },
+  vacuumAnalyze: { list: 'tables', row: table },
+  vacuum: { list: 'tables', row: table },
+  analyze: { list: 'tables', row: table },
+  vacuumFreeze: { list: 'tables', row: table },
+  vacuumFull: { list: 'tables', row: table },
+  reindexTable: { list: 'tables', row: table },
+  reindexIndex: { list: 'indexes', row: index(21_002n) },
+  dropIndex: { list: 'indexes', row: index(21_006n) },
+  exactBloat: {
+    list: 'tables',
+    row: row => row.relname === 'orders',
+    given: facts(primary, { pgstattupleSchema: untrusted('public'), pgstattupleExecutes: true, pgstattupleInReach: true }),
+  },
   pause: { list: 'pools', row: pool('shop') },
   resume: { list: 'pools', row: pool('billing') },
   reload: { list: 'pools', row: pool('shop') },
