@@ -69,6 +69,11 @@ it('F9: kill -9 of a backend: what the server said last is told, LIVE soon after
     await accepts()
     expect(await live(terminal, name, 6000)).toBeLessThanOrEqual(5000)
     expect(terminal.ended()).toBeNull()
+    terminal.write('0')
+    const crashes = () => terminal.screen().filter(line => /server crashed/.test(line)).length
+    await terminal.until(() => crashes() === n + 1, 'one event for each crash', 3000)
+    terminal.write('1')
+    await terminal.waitFor(/^ PID /m)
   }
   await staysUsable(terminal, { others: [otherName], forMs: 1000 })
   await quits(terminal)
