@@ -10,6 +10,7 @@ import { keysAreThrough } from './deeds.ts'
 import { createGlass } from './glass.ts'
 import { dispatch } from './keys/dispatch.ts'
 import { createKeyParser } from './keys/keypress.ts'
+import { memoryKeeper } from './memory.ts'
 import { defaultThresholds } from './model/thresholds.ts'
 import { drawable, drawableLines } from './model/untrusted.ts'
 import { followSelected } from './navigate.ts'
@@ -355,10 +356,12 @@ function openScreen({ ui: { render, App }, first, start, told, resolve }: Parts)
 
   const meter = ownCost()
   const alarm = createAlarm()
+  const keepMemory = memoryKeeper()
   const clock = setInterval(() => {
     const { store } = current
     update.setNow(store, Date.now(), meter())
     update.addEvents(store, alarm(store.getState()))
+    keepMemory()
     followSelected(store)
     if (current !== first || !neverLive(store.getState())) return
     void end(1, { words: refusals(store.getState()) })

@@ -96,7 +96,7 @@ it.each(['pg_database', 'pg_authid', 'pg_class'])(
       await terminal.waitFor(/worker@.* active .*pg_sleep\(4\)/, 3000)
       await staysUsable(terminal, {
         others: [otherName],
-        forMs: 12_000 - (performance.now() - lockedAt),
+        forMs: 9000 - (performance.now() - lockedAt),
         look: () => expect(wordOf(terminal, name)).toBe('LIVE'),
       })
       terminal.write('2')

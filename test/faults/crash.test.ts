@@ -11,7 +11,18 @@ import { findPgbouncer, type PgbouncerServer, startPgbouncer } from '../../src/l
 import { configure, type PostgresServer, startPostgres } from '../../src/lab/postgres.ts'
 import { childNamed, freezePids, residentMb, thaw } from '../support/freeze.ts'
 import { build, endAll, startMonitor } from '../support/terminal.ts'
-import { lineOf, live, monitored, type Named, named, quits, sleep, staysUsable, wordOf } from '../support/under-fault.ts'
+import {
+  lineOf,
+  live,
+  monitored,
+  type Named,
+  named,
+  quits,
+  sleep,
+  staysUsable,
+  watchSilence,
+  wordOf,
+} from '../support/under-fault.ts'
 
 let folder: Folder
 let server: PostgresServer
@@ -58,6 +69,11 @@ it('F9: kill -9 of a backend: what the server said last is told, LIVE soon after
     await accepts()
     expect(await live(terminal, name, 6000)).toBeLessThanOrEqual(5000)
     expect(terminal.ended()).toBeNull()
+    terminal.write('0')
+    const crashes = () => terminal.screen().filter(line => /server crashed/.test(line)).length
+    await terminal.until(() => crashes() === n + 1, 'one event for each crash', 3000)
+    terminal.write('1')
+    await terminal.waitFor(/^ PID /m)
   }
   await staysUsable(terminal, { others: [otherName], forMs: 1000 })
   await quits(terminal)
@@ -131,15 +147,17 @@ describe('F10: stop and start', () => {
     await quits(terminal)
   })
 
-  it('F10: a smart stop while somebody is connected: LIVE as long as the server answers us, DOWN when it has ended', async () => {
+  it('F10: a smart stop while somebody is connected: our session goes on as long as the server does', async () => {
     const terminal = await both()
     const holder = await connect({ port: server.port })
     const stopped = server.stop('smart')
-    await staysUsable(terminal, { others: [name, otherName].slice(1), forMs: 2000 })
-    expect(wordOf(terminal, name)).toBe('LIVE')
+    const silence = watchSilence(holder)
+    await staysUsable(terminal, { others: [otherName], forMs: 2000 })
+    expect(Math.max(...(await silence.stop()))).toBeLessThanOrEqual(2000)
+    expect(['LIVE', 'STOPPING']).toContain(wordOf(terminal, name))
     const late = startMonitor([server.conninfo, other.conninfo])
     await late.until(() => wordOf(late, name) === 'STOPPING', 'STOPPING', 4000)
-    // A smart stop waits for all sessions, ours too.
+    // It waits for all sessions, ours too.
     await quits(late)
     await quits(terminal)
     await holder.end()

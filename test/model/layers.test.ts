@@ -172,6 +172,7 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   'src/watch.ts': { may: ['src/config/', 'src/local-disk.ts', 'src/model/', 'src/store/', 'src/poller.ts'], packages: [] },
   'src/local-disk.ts': { may: ['src/model/', 'src/sql/', 'src/store/'], packages: [node] },
+  'src/memory.ts': { may: [], packages: [node] },
   'src/snapshot.ts': {
     may: ['package.json', 'src/config/', 'src/model/', 'src/panels/', 'src/sql/', 'src/store/', 'src/ui/', 'src/watch.ts'],
     packages: [node],
