@@ -80,10 +80,9 @@ export const eventsPanel: Panel = { id: 'events', key: '0', title: 'Events', sco
 /** How long an event is told of above the panes. Milliseconds. */
 const toldMs = 12_000
 
-/** The newest event that is worth a word on every pane, for some seconds; null: there is none. Its deeds are told of where they go on. */
+/** The newest event that is worth a word on every pane, for some seconds; null: there is none. Deeds are told of where they go on, alerts as findings. */
 export function freshEvent(state: State): Event | null {
   const { now } = state
-  return (
-    eventsOf(state).findLast(({ level, kind, at }) => level !== 'info' && !kind.startsWith('deed') && now - at < toldMs) ?? null
-  )
+  const told = /^(deed|alert)/
+  return eventsOf(state).findLast(({ level, kind, at }) => level !== 'info' && !told.test(kind) && now - at < toldMs) ?? null
 }
