@@ -56,7 +56,7 @@ const columns: readonly Column<Entry>[] = [
     tone: row => (row.advice ? 'accent' : tones[row.level]),
   },
   { title: 'CHECK', width: 21, text: row => row.id, sortBy: row => place.get(row.id) ?? null },
-  { title: 'SERVER', width: 15, wide: 24, from: 100, text: row => (row.server === null ? '' : drawable(row.server)) },
+  { title: 'SERVER', width: 15, wide: 24, text: row => (row.server === null ? '' : drawable(row.server)) },
   {
     title: 'FOUND',
     width: 20,
