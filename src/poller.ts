@@ -56,7 +56,7 @@ const apartMs = 30_000
 const lockNotAvailable = '55P03'
 // With the jitter never more than 5 s: so soon after a server is back it is LIVE.
 const retry = { firstMs: 250, capMs: 4000, jitter: 0.2, deniedMs: 30_000 }
-/** A session that was lost sooner than this is another failure in a row, not a success that ends the row. Milliseconds. */
+/** After sessions that were lost sooner than this the next one is waited for, the longer the more there were in a row. Milliseconds. */
 const lastingMs = 5000
 
 export function startPoller(options: PollerOptions): Poller {
@@ -355,15 +355,17 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
 
   async function run(): Promise<void> {
     let failures = 0
+    let shortSessions = 0
     let openedAt = 0
-    const backOff = () => sleepWhole(spread(Math.min(retry.capMs, retry.firstMs * 2 ** failures++)))
+    const backOff = (times: number) => sleepWhole(spread(Math.min(retry.capMs, retry.firstMs * 2 ** times)))
     while (!stopped) {
       if (!session) {
         if (!(await connect())) {
           if (link.word === 'DENIED') await sleepWhole(spread(retry.deniedMs))
-          else await backOff()
+          else await backOff(failures++)
           continue
         }
+        failures = 0
         openedAt = Date.now()
       }
       try {
@@ -389,8 +391,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
         if (error.kind === 'silent') report({ state: 'stale', word: 'STALE', why: error.message })
         else reportFailure(error, true)
         // A session that has served is made good at once; a server that takes us and drops us again and again is not stormed.
-        if (Date.now() - openedAt >= lastingMs) failures = 0
-        else await backOff()
+        if (Date.now() - openedAt >= lastingMs) shortSessions = 0
+        else await backOff(shortSessions++)
       }
     }
   }

@@ -55,6 +55,9 @@ const connectivity: Check = {
 /** The server's own words may be long: what would help must not be cut off behind them. */
 function stateWords({ word, why }: Link, { user }: ServerState): string {
   const said = why ?? 'no answer'
+  // The limit of a role or of a database is no matter of reserved connections.
+  const limited = /for (role|database) /.exec(said)?.[1]
+  if (word === 'FULL' && limited) return `is FULL: ${said}: raise the CONNECTION LIMIT of the ${limited}`
   if (word === 'FULL') return `is FULL: GRANT pg_use_reserved_connections TO ${drawable(sqlName(user))} (16 or later); ${said}`
   return `is ${word}: ${said}`
 }

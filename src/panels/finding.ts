@@ -25,11 +25,17 @@ export function findings(state: State): readonly Headline[] {
   )
 }
 
+/** Milliseconds. */
+const lostMs = 1500
+
 /** What our role may not see is worth a word, and a server that lets nobody in is as good as gone. */
 function levelIn(state: State, { level, check, server }: Finding): Level {
   if (level !== 'unknown') return level
   if (check.id === 'visibility') return isUp(state, server ?? '') ? 'warning' : level
-  return check.id === 'connectivity' && picture(state).servers[server ?? '']?.link.word !== 'CONNECTING' ? 'critical' : level
+  const known = picture(state).servers[server ?? '']
+  // A session that was lost is made good at once: when that takes its time something is wrong.
+  const lost = known?.link.word === 'CONNECTING' && known.lastAnswerAt !== null && picture(state).now - known.link.since > lostMs
+  return check.id === 'connectivity' && (known?.link.word !== 'CONNECTING' || lost) ? 'critical' : level
 }
 
 function sentence({ server, say, leadsTo }: Finding): string {

@@ -23,9 +23,10 @@ export class DialError extends Error {
   }
 }
 
-// Class 28: not let in. 3D000: no such database. 42501: no CONNECT privilege. 08P01 comes from PgBouncer: not allowed, no such database,
-// a startup parameter it does not know; "no more connections allowed" (max_client_conn) passes, and so does a database that is paused.
-const permanentStates = new Set(['28P01', '28000', '3D000', '42501'])
+// A server that answers lets us in or not, whatever its reason: the password, the database, a trigger at login. What passes by itself: it is
+// starting or stopping (57), full (53), in trouble with its connections or itself (08, 58, XX). 08P01 comes from PgBouncer: not allowed, no such
+// database, a startup parameter it does not know; "no more connections allowed" (max_client_conn) passes, and so does a database that is paused.
+const passingStates = /^(57|53|08|58|XX)/
 const passing08P01 = /no more connections|shutting down|server login|connect(ion)? (failed|timeout)|pause/i
 
 /** The code of a session that is not of the kind asked for (target_session_attrs). */
@@ -59,7 +60,7 @@ export function explain(error: unknown, spec: HostSpec, address: string | null, 
   const { code = null, severity, message = String(error) } = error as { code?: string; severity?: string; message?: string }
   const place = placeOf(spec, address)
   if (severity !== undefined) {
-    const permanent = code === '08P01' ? !passing08P01.test(message) : permanentStates.has(code ?? '')
+    const permanent = code === '08P01' ? !passing08P01.test(message) : !passingStates.test(code ?? 'XX')
     const why =
       consoleUser !== null && message === 'not allowed'
         ? `: ${consoleUser} is neither in admin_users nor in stats_users`

@@ -28,6 +28,8 @@ function wordOf(error: DialError | ServerError, before: string | null, served: b
 function notNow(message: string, before: string | null): LinkWord {
   if (/shutting down/.test(message)) return 'STOPPING'
   if (/in recovery mode/.test(message)) return 'RECOVERY'
-  if (/starting up|accepting connections/.test(message)) return 'STARTING'
+  // From 14 on that is what a server says that recovers from a crash, too.
+  if (/accepting connections/.test(message)) return before === '57P02' ? 'RECOVERY' : 'STARTING'
+  if (/starting up/.test(message)) return 'STARTING'
   return before === '57P01' ? 'STOPPING' : before === '57P02' ? 'RECOVERY' : 'STARTING'
 }
