@@ -69,7 +69,7 @@ afterAll(async () => {
 })
 
 const conninfo = () => `postgres://mon@127.0.0.1:${server.port}/postgres`
-const nonsense = /NaN|Infinity|undefined|Invalid|\[object|HIJACKED/
+const nonsense = /NaN|Infinity|undefined|Invalid Date|\[object|HIJACKED/
 
 it('F39: the settings do what they are here for', async () => {
   const before = heard()
