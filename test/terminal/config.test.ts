@@ -539,7 +539,7 @@ describe('c', () => {
       terminal.write('K')
       await terminal.waitFor(`Terminate session: pid ${pid}?`)
       terminal.write('y')
-      await terminal.waitFor(/Terminate session pid \d+ on eins: under way/)
+      await terminal.waitFor(/Terminate session pid \d+ on eins: signal sent/)
       await choose(terminal, 'beta')
       await terminal.waitFor(/^pgvigil {2}beta|not finished here/)
       process.kill(terminal.pid, 'SIGTERM')
