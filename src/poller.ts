@@ -365,7 +365,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
           else await backOff(failures++)
           continue
         }
-        failures = 0
+        // In a row of sessions that were lost soon, attempts that failed between them count on.
+        if (shortSessions === 0) failures = 0
         openedAt = Date.now()
       }
       try {
