@@ -355,18 +355,18 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
 
   async function run(): Promise<void> {
     let failures = 0
-    let shortSessions = 0
+    let lasted = true
     let openedAt = 0
-    const backOff = (times: number) => sleepWhole(spread(Math.min(retry.capMs, retry.firstMs * 2 ** times)))
+    const backOff = () => sleepWhole(spread(Math.min(retry.capMs, retry.firstMs * 2 ** failures++)))
     while (!stopped) {
       if (!session) {
         if (!(await connect())) {
           if (link.word === 'DENIED') await sleepWhole(spread(retry.deniedMs))
-          else await backOff(failures++)
+          else await backOff()
           continue
         }
-        // In a row of sessions that were lost soon, attempts that failed between them count on.
-        if (shortSessions === 0) failures = 0
+        // It takes us: what failed before counts no more, unless it drops us again and again.
+        if (lasted) failures = 0
         openedAt = Date.now()
       }
       try {
@@ -392,8 +392,9 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
         if (error.kind === 'silent') report({ state: 'stale', word: 'STALE', why: error.message })
         else reportFailure(error, true)
         // A session that has served is made good at once; a server that takes us and drops us again and again is not stormed.
-        if (Date.now() - openedAt >= lastingMs) shortSessions = 0
-        else await backOff(shortSessions++)
+        lasted = Date.now() - openedAt >= lastingMs
+        if (lasted) failures = 0
+        else await backOff()
       }
     }
   }
