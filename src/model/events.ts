@@ -8,6 +8,7 @@ import type { EventKind, EventLevel, NewEvent } from './event.ts'
 import type { ServerFacts } from './facts.ts'
 import { type Lasting, lastingEvents, smartStop } from './lasting.ts'
 import { type Ailing, linkChanged, type Outage, poolerBack, serverBack } from './outage.ts'
+import { isSameServer, type Place } from './replication.ts'
 import { drawable, is, raw } from './untrusted.ts'
 
 /** A server as it is looked at here; a ServerState is one. */
@@ -154,37 +155,68 @@ function slotEvents(before: Looked, after: Looked): readonly NewEvent[] {
     })
 }
 
+/** Ids of the primaries beside each other, by the system identifier of the cluster that has more than one. */
+export type Rivals = Readonly<Record<string, readonly string[]>>
+
 /**
  * Primaries of one system beside each other: who they are now, and what to tell of it. A server counts once it answers as such, and until it says
  * otherwise or nobody listens there: a connection that breaks, or a crash, ends nothing.
  */
 export function rivalsAfter(
+  before: Rivals,
+  servers: readonly Looked[],
+  at: number,
+): { readonly rivals: Rivals; readonly events: readonly NewEvent[] } {
+  const systems = Map.groupBy(
+    servers.filter(({ facts }) => facts?.systemIdentifier != null),
+    ({ facts }) => String(facts?.systemIdentifier),
+  )
+  const after = [...new Set([...Object.keys(before), ...systems.keys()])].map(system => {
+    const was = before[system] ?? []
+    return { system, was, ...rivalsOf(was, systems.get(system) ?? [], at) }
+  })
+  if (after.every(({ ids, was }) => ids === was)) return { rivals: before, events: [] }
+  const rivals = Object.fromEntries(after.filter(({ ids }) => ids.length > 0).map(({ system, ids }) => [system, ids]))
+  return { rivals, events: after.flatMap(({ events }) => events) }
+}
+
+/** Of one cluster. */
+function rivalsOf(
   before: readonly string[],
   servers: readonly Looked[],
   at: number,
-): { readonly rivals: readonly string[]; readonly events: readonly NewEvent[] } {
-  const counts = ({ role, link, outage, id }: Looked) =>
-    role === 'primary' && ((link.state === 'up' && outage === null) || (before.includes(id) && !outage?.gone))
-  const groups = Map.groupBy(
-    servers.filter(server => server.facts?.systemIdentifier != null && counts(server)),
-    server => server.facts?.systemIdentifier,
+): { readonly ids: readonly string[]; readonly events: readonly NewEvent[] } {
+  const stays = ({ id, role, outage }: Looked) => before.includes(id) && role === 'primary' && !outage?.gone
+  const counted = servers.filter(
+    server => stays(server) || (server.role === 'primary' && server.link.state === 'up' && server.outage === null),
   )
-  const now = [...groups.values()].filter(group => new Set(group.map(({ host, port }) => `${host} ${port}`)).size > 1).flat()
+  // Of one that is watched by two names, the name that was told of already.
+  const known = counted.toSorted((a, b) => Number(before.includes(b.id)) - Number(before.includes(a.id)))
+  const each = known.filter((server, i) => !known.slice(0, i).some(other => isSameServer(placeOf(other), placeOf(server))))
+  const now = each.length > 1 ? each : []
   const ids = now.map(({ id }) => id)
-  if (ids.length === before.length && ids.every(id => before.includes(id))) return { rivals: before, events: [] }
-  const fresh = now.filter(({ id }) => !before.includes(id))
-  if (fresh.length > 0) {
+  if (ids.length === before.length && ids.every(id => before.includes(id))) return { ids: before, events: [] }
+  const told = servers.filter(({ id }) => before.includes(id))
+  if (now.some(server => !told.some(other => isSameServer(placeOf(other), placeOf(server))))) {
     const latest = now.toSorted((a, b) => timelineOf(b) - timelineOf(a))[0] as Looked
     const others = ids.filter(id => id !== latest.id).map(id => drawable(id))
     const say = `two primaries: ${others.join(', ')} ${others.length > 1 ? 'are' : 'is'} a primary of the same cluster too`
-    return { rivals: ids, events: [event(latest, at, 'two-primaries', 'critical', say)] }
+    return { ids, events: [event(latest, at, 'two-primaries', 'critical', say)] }
   }
-  const left = servers.find(({ id, role, outage }) => before.includes(id) && role === 'primary' && !outage?.gone)
-  if (ids.length > 0 || !left) return { rivals: ids, events: [] }
-  return { rivals: ids, events: [event(left, at, 'one-primary', 'ok', 'the only primary again')] }
+  const left = servers.find(stays)
+  if (ids.length > 0 || !left) return { ids, events: [] }
+  return { ids, events: [event(left, at, 'one-primary', 'ok', 'the only primary again')] }
 }
 
-function timelineOf({ readings }: Looked): number {
-  const timeline = (readings.pulse?.sample?.rows[0] as PulseRow | undefined)?.timeline ?? null
+const placeOf = (server: Looked): Place => ({
+  host: server.host,
+  port: server.port,
+  started: pulseOf(server)?.postmaster_start_epoch ?? null,
+})
+
+function timelineOf(server: Looked): number {
+  const timeline = pulseOf(server)?.timeline ?? null
   return timeline === null ? 0 : Number.parseInt(raw(timeline), 16)
 }
+
+const pulseOf = ({ readings }: Looked) => readings.pulse?.sample?.rows[0] as PulseRow | undefined

@@ -4,6 +4,7 @@ process.env.TZ = 'UTC'
 
 import { describe, expect, test } from 'vitest'
 import { type Event, eventsWith, mostEvents, type NewEvent, sayOf } from '../../src/model/event.ts'
+import type { ServerFacts } from '../../src/model/facts.ts'
 import { inWords } from '../../src/model/outage.ts'
 import { shutdown, slotStates } from '../../src/sql/events.ts'
 import { showDatabases, showPools, showState, showStats } from '../../src/sql/pgbouncer.ts'
@@ -21,6 +22,8 @@ type Row = Readonly<Record<string, unknown>>
 const seeds = [
   { id: 'a', kind: 'postgres', host: 'h1', port: 5432, user: 'dba', database: 'app' },
   { id: 'b', kind: 'postgres', host: 'h2', port: 5432, user: 'dba', database: 'app' },
+  { id: 'c', kind: 'postgres', host: 'h3', port: 5432, user: 'dba', database: 'app' },
+  { id: 'd', kind: 'postgres', host: 'h4', port: 5432, user: 'dba', database: 'app' },
   { id: 'p', kind: 'pgbouncer', host: 'h1', port: 6432, user: 'dba', database: 'pgbouncer' },
 ] as const
 
@@ -41,7 +44,8 @@ function watched(version = 160_014) {
       word === 'LIVE' ? 'up' : word === 'STALE' ? 'stale' : word === 'CONNECTING' ? 'connecting' : 'down'
     update.receive(store, { kind: 'link', server, link: { state, word, since: at(since), at: at(seconds), why, code } })
   }
-  const facts = (server = 'a') => update.receive(store, { kind: 'facts', server, facts: factsOf({ version }) })
+  const facts = (server = 'a', change: Partial<ServerFacts> = {}) =>
+    update.receive(store, { kind: 'facts', server, facts: factsOf({ version, ...change }) })
   const hear = (seconds: number, query: Query, rows: readonly Row[], server = 'a') =>
     update.receive(store, { kind: 'sample', sample: sampleOf(query, rows, { at: at(seconds), server }) })
   /** A primary started 100 s before noon by its own clock, which is 5 s ahead of ours. */
@@ -53,7 +57,8 @@ function watched(version = 160_014) {
         {
           in_recovery: false,
           clock_epoch: at(seconds) / 1000 + 5,
-          postmaster_start_epoch: at(-100) / 1000 + 5,
+          // No two servers at the same moment.
+          postmaster_start_epoch: at(-100) / 1000 + 5 - seeds.findIndex(({ id }) => id === server) / 100,
           ready_epoch: at(-99) / 1000 + 5,
           conf_load_epoch: at(-100) / 1000 + 5,
           own_pid: 11,
@@ -63,8 +68,8 @@ function watched(version = 160_014) {
       ],
       server,
     )
-  const up = (seconds: number, server = 'a', change: Row = {}) => {
-    facts(server)
+  const up = (seconds: number, server = 'a', change: Row = {}, systemIdentifier = 7000n) => {
+    facts(server, { systemIdentifier })
     link(seconds, 'LIVE', null, null, server)
     beat(seconds + 0.1, change, server)
   }
@@ -348,6 +353,40 @@ const stories: readonly (readonly [string, Story, readonly (readonly unknown[])[
       [8, 'b', 'promoted', 'promoted: a primary now, on timeline 2'],
       [30, 'a', 'back', 'back after 25 s, restarted'],
       [30.1, 'b', 'two-primaries', 'two primaries: a is a primary of the same cluster too'],
+    ],
+  ],
+  [
+    'one server under two names is no two primaries, and makes no third of two',
+    c => {
+      const same = { postmaster_start_epoch: noon / 1000 - 95 }
+      c.up(0, 'b', same)
+      c.up(1, 'c', { postmaster_start_epoch: noon / 1000 - 50, timeline: '00000002' })
+      c.beat(2, { ...same, in_recovery: true, timeline: null })
+      c.beat(3, { ...same, in_recovery: true, timeline: null }, 'b')
+    },
+    [
+      [1.1, 'c', 'two-primaries', 'two primaries: a is a primary of the same cluster too'],
+      [2, 'a', 'demoted', 'is a standby now, it was a primary'],
+      [3, 'b', 'demoted', 'is a standby now, it was a primary'],
+      [3, 'c', 'one-primary', 'the only primary again'],
+    ],
+  ],
+  [
+    'two clusters with two primaries each: the end of one is told of that one, while the other goes on',
+    c => {
+      c.up(0, 'b', { postmaster_start_epoch: 1, timeline: '00000002' })
+      c.up(1, 'c', { postmaster_start_epoch: 2 }, 9000n)
+      c.up(2, 'd', { postmaster_start_epoch: 3, timeline: '00000003' }, 9000n)
+      c.beat(3, { in_recovery: true, timeline: null, postmaster_start_epoch: 2 }, 'c')
+      c.beat(4, { in_recovery: true, timeline: null })
+    },
+    [
+      [0.1, 'b', 'two-primaries', 'two primaries: a is a primary of the same cluster too'],
+      [2.1, 'd', 'two-primaries', 'two primaries: c is a primary of the same cluster too'],
+      [3, 'c', 'demoted', 'is a standby now, it was a primary'],
+      [3, 'd', 'one-primary', 'the only primary again'],
+      [4, 'a', 'demoted', 'is a standby now, it was a primary'],
+      [4, 'b', 'one-primary', 'the only primary again'],
     ],
   ],
   [
