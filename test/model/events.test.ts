@@ -397,11 +397,15 @@ const stories: readonly (readonly [string, Story, readonly (readonly unknown[])[
       c.hear(1, receiver, [{ pid: 5, status: 'streaming' }], 'b')
       c.hear(2, receiver, [], 'b')
       c.hear(3, receiver, [{ pid: 6, status: 'streaming' }], 'b')
+      c.hear(3.5, receiver, [{ pid: 6, status: 'streaming' }], 'b')
       c.hear(4, receiver, [], 'b')
       c.beat(5, standby, 'b')
       c.hear(5, receiver, [], 'b')
       c.hear(6, receiver, [], 'b')
       c.hear(9, receiver, [{ pid: 7, status: 'streaming' }], 'b')
+      c.beat(10, standby, 'b')
+      c.hear(10, receiver, [{ pid: 7, status: 'streaming' }], 'b')
+      c.hear(11, receiver, [{ pid: 7, status: 'streaming' }], 'b')
     },
     [
       [4, 'b', 'receiver-lost', 'WAL receiver lost, nothing comes in'],
@@ -409,11 +413,30 @@ const stories: readonly (readonly [string, Story, readonly (readonly unknown[])[
     ],
   ],
   [
+    'a receiver that its sender refuses, started anew again and again: lost, once, until one lasts',
+    c => {
+      const standby = { in_recovery: true, replay_pause: 'not paused', receive_lsn: 900n }
+      c.beat(1, standby, 'b')
+      c.hear(1, receiver, [{ pid: 5, status: 'streaming' }], 'b')
+      for (let n = 2; n < 500; n++) {
+        c.beat(n, standby, 'b')
+        c.hear(n, receiver, n % 5 === 0 ? [{ pid: n, status: 'streaming' }] : [], 'b')
+      }
+      c.beat(500, standby, 'b')
+      c.hear(500, receiver, [{ pid: 500, status: 'streaming' }], 'b')
+      c.beat(501, { ...standby, receive_lsn: 901n }, 'b')
+    },
+    [
+      [2, 'b', 'receiver-lost', 'WAL receiver lost, nothing comes in'],
+      [500, 'b', 'receiver-back', 'WAL receiver back after 8m18s'],
+    ],
+  ],
+  [
     'a receiver that was not there when it was first looked for has not been lost then',
     c => {
       c.up(1, 'b', { in_recovery: true, replay_pause: 'not paused' })
       for (const seconds of [1, 2, 3]) c.hear(seconds, receiver, [], 'b')
-      c.hear(8, receiver, [{ pid: 7, status: 'streaming' }], 'b')
+      for (const seconds of [8, 9]) c.hear(seconds, receiver, [{ pid: 7, status: 'streaming' }], 'b')
     },
     [[8, 'b', 'receiver-back', 'WAL receiver back after 7.0 s']],
   ],
