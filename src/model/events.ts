@@ -7,7 +7,7 @@ import type { CountersRow, NamesRow, PulseRow } from '../sql/server.ts'
 import type { EventKind, EventLevel, NewEvent } from './event.ts'
 import type { ServerFacts } from './facts.ts'
 import { type Lasting, lastingEvents, smartStop } from './lasting.ts'
-import { type Ailing, linkChanged, type Outage, poolerBack, serverBack } from './outage.ts'
+import { type Ailing, type Identity, isAnother, linkChanged, type Outage, poolerBack, serverBack } from './outage.ts'
 import { isSameServer, type Place } from './replication.ts'
 import { drawable, is, raw } from './untrusted.ts'
 
@@ -15,18 +15,20 @@ import { drawable, is, raw } from './untrusted.ts'
 export type Looked = Lasting & {
   readonly host: string
   readonly port: number
-  readonly facts: Pick<ServerFacts, 'version' | 'systemIdentifier' | 'databaseOid' | 'database'> | null
+  readonly facts: Pick<ServerFacts, 'version' | 'databaseOid' | 'database' | keyof Identity> | null
   readonly outage: Outage | null
   /** Epoch ms; null before the first. */
   readonly lastAnswerAt: number | null
 }
 
-export type Story = { readonly outage: Outage | null; readonly events: readonly NewEvent[] }
+/** `replaced`: another server answers than the one that all was remembered of until now. */
+export type Story = { readonly outage: Outage | null; readonly events: readonly NewEvent[]; readonly replaced?: boolean }
 
 const ailing = (server: Looked): Ailing => ({
   id: server.id,
   link: server.link,
   outage: server.outage,
+  identity: server.kind === 'postgres' ? server.facts : null,
   version: server.kind === 'postgres' ? (server.facts?.version ?? null) : null,
   stopping: smartStop(server) !== null,
   lastAnswerAt: server.lastAnswerAt,
@@ -38,7 +40,9 @@ export function storyOf(before: Looked, after: Looked): Story {
   const [query] = Object.entries(after.readings).find(([id, entry]) => entry?.sample !== before.readings[id]?.sample) ?? []
   const at = query === undefined ? null : (after.readings[query]?.sample?.at ?? null)
   if (at === null) return { outage: after.outage, events: [] }
-  const { outage, events } = after.kind === 'pgbouncer' ? poolerStory(before, after) : serverStory(before, after)
+  const story = after.kind === 'pgbouncer' ? poolerStory(before, after) : serverStory(before, after)
+  if (story.replaced) return story
+  const { outage, events } = story
   return { outage, events: [...events, ...lastingEvents(before, after, at)] }
 }
 
@@ -59,8 +63,9 @@ function serverStory(before: Looked, after: Looked): Story {
   const { outage } = after
   if (beat && now) {
     const was = beat.before?.rows[0] ?? null
-    const back =
-      outage && after.link.state === 'up' ? serverBack({ ...ailing(after), outage }, { before: was, now, at: beat.at }) : []
+    const beats = { before: was, beforeAt: beat.before?.at ?? 0, now, at: beat.at }
+    const back = outage && after.link.state === 'up' ? serverBack({ ...ailing(after), outage }, beats) : []
+    if (back.length > 0 && isAnother(ailing(after), beats)) return { outage: null, events: back, replaced: true }
     const events = [...back, ...roleEvents(before, after, now, beat.at), ...reloadEvents(after, was, now, beat.at)]
     return { outage: after.link.state === 'up' ? null : outage, events }
   }

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { type Event, eventsWith, mostEvents, type NewEvent, sayOf } from '../../src/model/event.ts'
 import type { ServerFacts } from '../../src/model/facts.ts'
 import { inWords } from '../../src/model/outage.ts'
+import { untrusted } from '../../src/model/untrusted.ts'
 import { shutdown, slotStates } from '../../src/sql/events.ts'
 import { showDatabases, showPools, showState, showStats } from '../../src/sql/pgbouncer.ts'
 import type { Query } from '../../src/sql/query.ts'
@@ -68,8 +69,8 @@ function watched(version = 160_014) {
       ],
       server,
     )
-  const up = (seconds: number, server = 'a', change: Row = {}, systemIdentifier = 7000n) => {
-    facts(server, { systemIdentifier })
+  const up = (seconds: number, server = 'a', change: Row = {}, known: Partial<ServerFacts> = {}) => {
+    facts(server, known)
     link(seconds, 'LIVE', null, null, server)
     beat(seconds + 0.1, change, server)
   }
@@ -305,7 +306,71 @@ const stories: readonly (readonly [string, Story, readonly (readonly unknown[])[
       c.link(10, 'CONNECTING', null, 'Connection terminated unexpectedly')
       c.up(12, 'a', started(-5000))
     },
-    [[12, 'a', 'replaced', 'back after 2.0 s: another server, that started earlier, answers here']],
+    [[12, 'a', 'replaced', 'another server answers here']],
+  ],
+  [
+    'another server that started later than the old one, and before its last answer: promoted long after its start, which is no recovery',
+    c => {
+      c.hear(9, slotStates, [])
+      c.hear(9, counters, [{ xact: 1000n, stats_epoch: '5=1' }])
+      c.beat(9.5)
+      c.link(10, 'CONNECTING', '57P01', byAdmin)
+      c.link(10.1, 'DOWN', 'ECONNREFUSED', refused)
+      c.up(14, 'a', { ...started(-50, 61), timeline: '00000002' }, { address: untrusted('10.0.0.2'), listenPort: 5433 })
+      c.hear(14.2, counters, [{ xact: 3n, stats_epoch: '5=2' }])
+      c.hear(14.3, slotStates, [{ slot_name: 's1', wal_status: 'lost' }])
+    },
+    [
+      [10, 'a', 'stop', 'stopped (fast), sessions ended'],
+      [14, 'a', 'replaced', 'another server answers here: 10.0.0.2:5433'],
+    ],
+  ],
+  [
+    'a standby behind the same name, and its cluster built anew: nobody was demoted, and nothing goes on across them',
+    c => {
+      const standby = { in_recovery: true, replay_pause: 'paused', timeline: null, ready_epoch: null }
+      c.link(10, 'CONNECTING', null, 'Connection terminated unexpectedly')
+      c.up(12, 'a', { ...standby, postmaster_start_epoch: noon / 1000 - 200 })
+      c.hear(13, receiver, [])
+      c.hear(14, receiver, [])
+      c.link(20, 'CONNECTING', null, 'Connection terminated unexpectedly')
+      c.up(25, 'a', started(23), { systemIdentifier: 7001n, listenPort: 5432 })
+      c.hear(26, receiver, [])
+    },
+    [
+      [12, 'a', 'replaced', 'another server answers here, a standby'],
+      [25, 'a', 'replaced', 'another server answers here: port 5432, a primary'],
+    ],
+  ],
+  [
+    'another host of the name that started within the outage; another kind of address is no other host',
+    c => {
+      c.facts('a', { address: untrusted('10.0.0.1'), listenPort: 5432 })
+      c.link(10, 'CONNECTING', null, 'Connection terminated unexpectedly')
+      c.up(15, 'a', started(13), { address: untrusted('10.0.0.2'), listenPort: 5432 })
+      c.link(20, 'CONNECTING', '57P01', byAdmin)
+      c.up(22, 'a', started(21), { address: untrusted('fe80::1'), listenPort: 5432 })
+    },
+    [
+      [15, 'a', 'replaced', 'another server answers here: 10.0.0.2:5432'],
+      [22, 'a', 'restart', 'restarted, away for 2.0 s'],
+    ],
+  ],
+  [
+    'a standby that is started anew and promoted meanwhile: its start is no recovery',
+    c => {
+      c.up(0, 'b', { in_recovery: true, timeline: null, ready_epoch: null })
+      c.link(5, 'CONNECTING', '57P02', byCrash, 'b')
+      c.link(5.1, 'DOWN', 'ECONNREFUSED', refused, 'b')
+      c.up(400, 'b', { ...started(10, 308), timeline: '00000002' })
+    },
+    [
+      [5, 'b', 'crash', 'server crashed, sessions reset'],
+      [5.1, 'b', 'down', `down: ${refused}`],
+      [400, 'b', 'back', 'back after 6m35s, restarted'],
+      [400.1, 'b', 'promoted', 'promoted: a primary now, on timeline 2'],
+      [400.1, 'b', 'two-primaries', 'two primaries: a is a primary of the same cluster too'],
+    ],
   ],
   [
     'a promotion, with the timeline; the other way round',
@@ -375,8 +440,8 @@ const stories: readonly (readonly [string, Story, readonly (readonly unknown[])[
     'two clusters with two primaries each: the end of one is told of that one, while the other goes on',
     c => {
       c.up(0, 'b', { postmaster_start_epoch: 1, timeline: '00000002' })
-      c.up(1, 'c', { postmaster_start_epoch: 2 }, 9000n)
-      c.up(2, 'd', { postmaster_start_epoch: 3, timeline: '00000003' }, 9000n)
+      c.up(1, 'c', { postmaster_start_epoch: 2 }, { systemIdentifier: 9000n })
+      c.up(2, 'd', { postmaster_start_epoch: 3, timeline: '00000003' }, { systemIdentifier: 9000n })
       c.beat(3, { in_recovery: true, timeline: null, postmaster_start_epoch: 2 }, 'c')
       c.beat(4, { in_recovery: true, timeline: null })
     },
