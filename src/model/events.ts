@@ -76,8 +76,8 @@ function poolerStory(before: Looked, after: Looked): Story {
   const stats = fresh<PoolStatsRow>(before, after, 'showStats')
   const { outage, link } = after
   if (!stats || !outage || link.state !== 'up') return { outage, events: [] }
-  const total = (rows: readonly PoolStatsRow[]) => rows.reduce((sum, row) => sum + (row.total_query_count ?? 0n), 0n)
-  const wentBack = stats.before !== null && total(stats.rows) < total(stats.before.rows)
+  const counted = new Map(stats.before?.rows.map(row => [raw(row.database), row.total_query_count ?? 0n]))
+  const wentBack = stats.rows.some(row => (row.total_query_count ?? 0n) < (counted.get(raw(row.database)) ?? 0n))
   return { outage: null, events: poolerBack({ ...ailing(after), outage }, stats.before !== null, wentBack) }
 }
 
@@ -123,7 +123,9 @@ function statisticsEvents(before: Looked, after: Looked): readonly NewEvent[] {
     ([datid, epoch]) => old.has(datid) && old.get(datid) !== epoch && !(lazy && old.get(datid) === '-'),
   )
   if (counted.before.at < after.link.since) {
-    const lost = now.xact < was.xact || reset.some(([, epoch]) => epoch === '-')
+    // The sum falls too when a database goes, and with it what it had counted.
+    const fell = now.xact < was.xact && [...old.keys()].every(datid => young.has(datid))
+    const lost = fell || reset.some(([, epoch]) => epoch === '-')
     return lost ? [event(after, counted.at, 'stats-reset', 'info', 'statistics lost, counters begin anew')] : []
   }
   const names = reset.filter(([, epoch]) => epoch !== '-').map(([datid]) => databaseName(after, datid))

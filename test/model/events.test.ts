@@ -588,6 +588,35 @@ const stories: readonly (readonly [string, Story, readonly (readonly unknown[])[
     ],
   ],
   [
+    'a database dropped while we were away takes its transactions with it: no statistics are lost; they are when the sum of the same ones falls',
+    c => {
+      c.hear(1, counters, [{ xact: 9000n, stats_epoch: '5=- 16401=17.5' }])
+      c.link(10, 'CONNECTING', null, 'Connection terminated unexpectedly')
+      c.up(10.9)
+      c.hear(11, counters, [{ xact: 100n, stats_epoch: '5=-' }])
+      c.link(20, 'CONNECTING', null, 'Connection terminated unexpectedly')
+      c.up(20.9)
+      c.hear(21, counters, [{ xact: 3n, stats_epoch: '5=- 16402=-' }])
+    },
+    [
+      [20, 'a', 'lost', 'connection lost (Connection terminated unexpectedly), back after 0.9 s'],
+      [21, 'a', 'stats-reset', 'statistics lost, counters begin anew'],
+    ],
+  ],
+  [
+    'a PgBouncer that loses a database has not been restarted',
+    c => {
+      const stats = (seconds: number, rows: readonly Row[]) => c.hear(seconds, showStats, rows, 'p')
+      c.link(0, 'LIVE', null, null, 'p')
+      const shop = { database: 'shop', total_query_count: 10n }
+      stats(1, [shop, { database: 'gone', total_query_count: 900n }])
+      c.link(10, 'CONNECTING', null, 'Connection terminated unexpectedly', 'p')
+      c.link(10.5, 'LIVE', null, null, 'p')
+      stats(10.6, [{ ...shop, total_query_count: 11n }])
+    },
+    [[10, 'p', 'lost', 'connection lost (Connection terminated unexpectedly), back after 0.5 s']],
+  ],
+  [
     'a PgBouncer: paused, disabled, suspended, and all over again',
     c => {
       const databases = (seconds: number, paused: number, disabled: number) =>
