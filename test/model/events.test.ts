@@ -7,6 +7,7 @@ import { type Event, eventsWith, mostEvents, type NewEvent, sayOf } from '../../
 import type { ServerFacts } from '../../src/model/facts.ts'
 import { inWords } from '../../src/model/outage.ts'
 import { untrusted } from '../../src/model/untrusted.ts'
+import { freshEvent } from '../../src/panels/events.ts'
 import { shutdown, slotStates } from '../../src/sql/events.ts'
 import { showDatabases, showPools, showState, showStats } from '../../src/sql/pgbouncer.ts'
 import type { Query } from '../../src/sql/query.ts'
@@ -902,6 +903,67 @@ describe('the list', () => {
     expect(says(eventsOf(store.getState()))).toEqual([`at ${noon - 1}`])
     update.toggleHold(store)
     expect(eventsOf(store.getState())).toHaveLength(2)
+  })
+})
+
+describe('news', () => {
+  const said = ({ store }: ReturnType<typeof watched>, seconds: number) => {
+    update.setNow(store, noon + seconds * 1000, null)
+    const news = freshEvent(store.getState())
+    return news && [news.server, news.level, news.say]
+  }
+  const cluster = () => {
+    const one = watched()
+    one.up(0)
+    one.up(0, 'b', { in_recovery: true, timeline: null, replay_pause: 'not paused' })
+    return one
+  }
+
+  test('the worst goes before the newest, until it is over', () => {
+    const c = cluster()
+    c.link(10, 'CONNECTING', '57P01', byAdmin)
+    c.link(10.1, 'DOWN', 'ECONNREFUSED', refused)
+    c.beat(11, { in_recovery: true, timeline: null, replay_pause: 'paused' }, 'b')
+    expect(said(c, 11.5)).toEqual(['a', 'critical', 'stopped (fast), sessions ended'])
+    c.up(12, 'a', started(11.5))
+    expect(said(c, 12.2)).toEqual(['b', 'warning', 'WAL replay paused'])
+    c.beat(13, { in_recovery: true, timeline: null, replay_pause: 'not paused' }, 'b')
+    c.beat(13, started(11.5))
+    expect(said(c, 13.1)).toEqual(['b', 'ok', 'WAL replay resumed after 2.0 s'])
+    expect(said(c, 26)).toBeNull()
+  })
+
+  test('back after a crash still says that it was one; in trouble anew it is no news', () => {
+    const c = cluster()
+    c.link(10, 'CONNECTING', '57P02', byCrash)
+    expect(said(c, 10.1)).toEqual(['a', 'critical', 'server crashed, sessions reset'])
+    c.up(14, 'a', ready(11.9))
+    expect(said(c, 14.2)).toEqual(['a', 'ok', 'crashed, back, recovery took 1.9 s'])
+    c.link(15, 'CONNECTING', null, 'Connection terminated unexpectedly')
+    expect(said(c, 15.1)).toBeNull()
+    c.up(15.5, 'a', ready(11.9))
+    expect(said(c, 15.7)).toEqual(['a', 'warning', 'connection lost (Connection terminated unexpectedly), back after 0.5 s'])
+  })
+
+  test('a database that goes on is not the one that is paused still', () => {
+    const c = cluster()
+    const databases = (seconds: number, shop: number, crm: number) =>
+      c.hear(
+        seconds,
+        showDatabases,
+        [
+          { name: 'shop', paused: shop },
+          { name: 'crm', paused: crm },
+        ],
+        'p',
+      )
+    c.link(0, 'LIVE', null, null, 'p')
+    databases(1, 0, 0)
+    databases(2, 1, 1)
+    databases(3, 1, 0)
+    expect(said(c, 3.1)).toEqual(['p', 'warning', 'shop paused'])
+    databases(4, 0, 0)
+    expect(said(c, 4.1)).toEqual(['p', 'ok', 'shop resumed after 2.0 s'])
   })
 })
 
