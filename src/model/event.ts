@@ -96,6 +96,29 @@ function placed(events: readonly Event[], event: Event): readonly Event[] {
   return events.toSpliced(before + 1, 0, event)
 }
 
+const away: readonly EventKind[] = ['crash', 'stop', 'down', 'silent', 'starting', 'denied', 'full']
+const endedBy: Readonly<Partial<Record<EventKind, readonly EventKind[]>>> = {
+  back: away,
+  restart: away,
+  replaced: away,
+  'one-primary': ['two-primaries'],
+  'receiver-back': ['receiver-lost'],
+  'replay-resumed': ['replay-paused'],
+  resumed: ['paused', 'suspended'],
+  enabled: ['disabled'],
+}
+
+/** What a sentence is about, without what became of it. */
+const subjectOf = (say: string) => say.replace(/ (paused|suspended|resumed|disabled|enabled)( after .*)?$/, '')
+
+/** Whether what is told later ends what an earlier event began. */
+export function ends(later: NewEvent, earlier: NewEvent): boolean {
+  if (!endedBy[later.kind]?.includes(earlier.kind)) return false
+  if (later.kind === 'one-primary') return true
+  if (later.server !== earlier.server) return false
+  return !/^(resumed|enabled)$/.test(later.kind) || subjectOf(later.say) === subjectOf(earlier.say)
+}
+
 /** The whole sentence. */
 export function sayOf({ say, times, since }: Pick<Event, 'say' | 'times' | 'since'>): string {
   return times > 1 ? `${say}, ${times} times since ${clock(since)}` : say

@@ -7,25 +7,28 @@ import type { CountersRow, NamesRow, PulseRow } from '../sql/server.ts'
 import type { EventKind, EventLevel, NewEvent } from './event.ts'
 import type { ServerFacts } from './facts.ts'
 import { type Lasting, lastingEvents, smartStop } from './lasting.ts'
-import { type Ailing, linkChanged, type Outage, poolerBack, serverBack } from './outage.ts'
+import { type Ailing, type Identity, isAnother, linkChanged, type Outage, poolerBack, serverBack } from './outage.ts'
+import { isSameServer, type Place } from './replication.ts'
 import { drawable, is, raw } from './untrusted.ts'
 
 /** A server as it is looked at here; a ServerState is one. */
 export type Looked = Lasting & {
   readonly host: string
   readonly port: number
-  readonly facts: Pick<ServerFacts, 'version' | 'systemIdentifier' | 'databaseOid' | 'database'> | null
+  readonly facts: Pick<ServerFacts, 'version' | 'databaseOid' | 'database' | keyof Identity> | null
   readonly outage: Outage | null
   /** Epoch ms; null before the first. */
   readonly lastAnswerAt: number | null
 }
 
-export type Story = { readonly outage: Outage | null; readonly events: readonly NewEvent[] }
+/** `replaced`: another server answers than the one that all was remembered of until now. */
+export type Story = { readonly outage: Outage | null; readonly events: readonly NewEvent[]; readonly replaced?: boolean }
 
 const ailing = (server: Looked): Ailing => ({
   id: server.id,
   link: server.link,
   outage: server.outage,
+  identity: server.kind === 'postgres' ? server.facts : null,
   version: server.kind === 'postgres' ? (server.facts?.version ?? null) : null,
   stopping: smartStop(server) !== null,
   lastAnswerAt: server.lastAnswerAt,
@@ -37,7 +40,9 @@ export function storyOf(before: Looked, after: Looked): Story {
   const [query] = Object.entries(after.readings).find(([id, entry]) => entry?.sample !== before.readings[id]?.sample) ?? []
   const at = query === undefined ? null : (after.readings[query]?.sample?.at ?? null)
   if (at === null) return { outage: after.outage, events: [] }
-  const { outage, events } = after.kind === 'pgbouncer' ? poolerStory(before, after) : serverStory(before, after)
+  const story = after.kind === 'pgbouncer' ? poolerStory(before, after) : serverStory(before, after)
+  if (story.replaced) return story
+  const { outage, events } = story
   return { outage, events: [...events, ...lastingEvents(before, after, at)] }
 }
 
@@ -58,8 +63,9 @@ function serverStory(before: Looked, after: Looked): Story {
   const { outage } = after
   if (beat && now) {
     const was = beat.before?.rows[0] ?? null
-    const back =
-      outage && after.link.state === 'up' ? serverBack({ ...ailing(after), outage }, { before: was, now, at: beat.at }) : []
+    const beats = { before: was, beforeAt: beat.before?.at ?? 0, now, at: beat.at }
+    const back = outage && after.link.state === 'up' ? serverBack({ ...ailing(after), outage }, beats) : []
+    if (back.length > 0 && isAnother(ailing(after), beats)) return { outage: null, events: back, replaced: true }
     const events = [...back, ...roleEvents(before, after, now, beat.at), ...reloadEvents(after, was, now, beat.at)]
     return { outage: after.link.state === 'up' ? null : outage, events }
   }
@@ -70,8 +76,8 @@ function poolerStory(before: Looked, after: Looked): Story {
   const stats = fresh<PoolStatsRow>(before, after, 'showStats')
   const { outage, link } = after
   if (!stats || !outage || link.state !== 'up') return { outage, events: [] }
-  const total = (rows: readonly PoolStatsRow[]) => rows.reduce((sum, row) => sum + (row.total_query_count ?? 0n), 0n)
-  const wentBack = stats.before !== null && total(stats.rows) < total(stats.before.rows)
+  const counted = new Map(stats.before?.rows.map(row => [raw(row.database), row.total_query_count ?? 0n]))
+  const wentBack = stats.rows.some(row => (row.total_query_count ?? 0n) < (counted.get(raw(row.database)) ?? 0n))
   return { outage: null, events: poolerBack({ ...ailing(after), outage }, stats.before !== null, wentBack) }
 }
 
@@ -117,7 +123,9 @@ function statisticsEvents(before: Looked, after: Looked): readonly NewEvent[] {
     ([datid, epoch]) => old.has(datid) && old.get(datid) !== epoch && !(lazy && old.get(datid) === '-'),
   )
   if (counted.before.at < after.link.since) {
-    const lost = now.xact < was.xact || reset.some(([, epoch]) => epoch === '-')
+    // The sum falls too when a database goes, and with it what it had counted.
+    const fell = now.xact < was.xact && [...old.keys()].every(datid => young.has(datid))
+    const lost = fell || reset.some(([, epoch]) => epoch === '-')
     return lost ? [event(after, counted.at, 'stats-reset', 'info', 'statistics lost, counters begin anew')] : []
   }
   const names = reset.filter(([, epoch]) => epoch !== '-').map(([datid]) => databaseName(after, datid))
@@ -154,37 +162,68 @@ function slotEvents(before: Looked, after: Looked): readonly NewEvent[] {
     })
 }
 
+/** Ids of the primaries beside each other, by the system identifier of the cluster that has more than one. */
+export type Rivals = Readonly<Record<string, readonly string[]>>
+
 /**
  * Primaries of one system beside each other: who they are now, and what to tell of it. A server counts once it answers as such, and until it says
  * otherwise or nobody listens there: a connection that breaks, or a crash, ends nothing.
  */
 export function rivalsAfter(
+  before: Rivals,
+  servers: readonly Looked[],
+  at: number,
+): { readonly rivals: Rivals; readonly events: readonly NewEvent[] } {
+  const systems = Map.groupBy(
+    servers.filter(({ facts }) => facts?.systemIdentifier != null),
+    ({ facts }) => String(facts?.systemIdentifier),
+  )
+  const after = [...new Set([...Object.keys(before), ...systems.keys()])].map(system => {
+    const was = before[system] ?? []
+    return { system, was, ...rivalsOf(was, systems.get(system) ?? [], at) }
+  })
+  if (after.every(({ ids, was }) => ids === was)) return { rivals: before, events: [] }
+  const rivals = Object.fromEntries(after.filter(({ ids }) => ids.length > 0).map(({ system, ids }) => [system, ids]))
+  return { rivals, events: after.flatMap(({ events }) => events) }
+}
+
+/** Of one cluster. */
+function rivalsOf(
   before: readonly string[],
   servers: readonly Looked[],
   at: number,
-): { readonly rivals: readonly string[]; readonly events: readonly NewEvent[] } {
-  const counts = ({ role, link, outage, id }: Looked) =>
-    role === 'primary' && ((link.state === 'up' && outage === null) || (before.includes(id) && !outage?.gone))
-  const groups = Map.groupBy(
-    servers.filter(server => server.facts?.systemIdentifier != null && counts(server)),
-    server => server.facts?.systemIdentifier,
+): { readonly ids: readonly string[]; readonly events: readonly NewEvent[] } {
+  const stays = ({ id, role, outage }: Looked) => before.includes(id) && role === 'primary' && !outage?.gone
+  const counted = servers.filter(
+    server => stays(server) || (server.role === 'primary' && server.link.state === 'up' && server.outage === null),
   )
-  const now = [...groups.values()].filter(group => new Set(group.map(({ host, port }) => `${host} ${port}`)).size > 1).flat()
+  // Of one that is watched by two names, the name that was told of already.
+  const known = counted.toSorted((a, b) => Number(before.includes(b.id)) - Number(before.includes(a.id)))
+  const each = known.filter((server, i) => !known.slice(0, i).some(other => isSameServer(placeOf(other), placeOf(server))))
+  const now = each.length > 1 ? each : []
   const ids = now.map(({ id }) => id)
-  if (ids.length === before.length && ids.every(id => before.includes(id))) return { rivals: before, events: [] }
-  const fresh = now.filter(({ id }) => !before.includes(id))
-  if (fresh.length > 0) {
+  if (ids.length === before.length && ids.every(id => before.includes(id))) return { ids: before, events: [] }
+  const told = servers.filter(({ id }) => before.includes(id))
+  if (now.some(server => !told.some(other => isSameServer(placeOf(other), placeOf(server))))) {
     const latest = now.toSorted((a, b) => timelineOf(b) - timelineOf(a))[0] as Looked
     const others = ids.filter(id => id !== latest.id).map(id => drawable(id))
     const say = `two primaries: ${others.join(', ')} ${others.length > 1 ? 'are' : 'is'} a primary of the same cluster too`
-    return { rivals: ids, events: [event(latest, at, 'two-primaries', 'critical', say)] }
+    return { ids, events: [event(latest, at, 'two-primaries', 'critical', say)] }
   }
-  const left = servers.find(({ id, role, outage }) => before.includes(id) && role === 'primary' && !outage?.gone)
-  if (ids.length > 0 || !left) return { rivals: ids, events: [] }
-  return { rivals: ids, events: [event(left, at, 'one-primary', 'ok', 'the only primary again')] }
+  const left = servers.find(stays)
+  if (ids.length > 0 || !left) return { ids, events: [] }
+  return { ids, events: [event(left, at, 'one-primary', 'ok', 'the only primary again')] }
 }
 
-function timelineOf({ readings }: Looked): number {
-  const timeline = (readings.pulse?.sample?.rows[0] as PulseRow | undefined)?.timeline ?? null
+const placeOf = (server: Looked): Place => ({
+  host: server.host,
+  port: server.port,
+  started: pulseOf(server)?.postmaster_start_epoch ?? null,
+})
+
+function timelineOf(server: Looked): number {
+  const timeline = pulseOf(server)?.timeline ?? null
   return timeline === null ? 0 : Number.parseInt(raw(timeline), 16)
 }
+
+const pulseOf = ({ readings }: Looked) => readings.pulse?.sample?.rows[0] as PulseRow | undefined

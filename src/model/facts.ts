@@ -25,6 +25,10 @@ export type ServerFacts = PickFacts & {
   /** 64-bit, so a string of digits kept as BigInt. The same for a primary and its standbys. */
   readonly systemIdentifier: bigint | null
   readonly clusterName: Untrusted | null
+  /** Where the server says that our session reached it; null: through a socket, or not known. */
+  readonly address: Untrusted | null
+  /** Where it listens, as it says itself. */
+  readonly listenPort: number | null
   readonly timescaleLicense: Untrusted | null
   /** The schema of its functions. */
   readonly timescaleSchema: Untrusted | null

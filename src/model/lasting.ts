@@ -2,6 +2,7 @@
 // seen, and the events that its beginning and its end are.
 
 import type { ShutdownRow } from '../sql/events.ts'
+import type { ReceiverRow } from '../sql/replication.ts'
 import type { PulseRow } from '../sql/server.ts'
 import type { EventKind, EventLevel, NewEvent } from './event.ts'
 import type { Link } from './link.ts'
@@ -24,7 +25,10 @@ export type Lasting = {
 
 const stopping = 'stopping'
 const replayPaused = 'replay paused'
+/** From the first look without one until one is seen to last. */
 const receiverDown = 'receiver down'
+/** Another look without one, with none in between that lasted. */
+const receiverLost = 'receiver lost'
 
 /** What is so now and whose beginning is worth remembering. */
 export function marksOf(server: Lasting): readonly string[] {
@@ -38,8 +42,25 @@ export function marksOf(server: Lasting): readonly string[] {
   return [
     ...(stops ? [stopping] : []),
     ...(pause !== null && !is(pause, 'not paused') ? [replayPaused] : []),
-    ...(server.readings.receiver?.sample?.rows.length === 0 ? [receiverDown] : []),
+    ...receiverMarks(server),
   ]
+}
+
+function receiverMarks({ readings, firstSeen }: Lasting): readonly string[] {
+  const look = readings.receiver?.sample ?? null
+  const down = firstSeen[receiverDown]
+  const none = look !== null && look.rows.length === 0
+  if (!none && (down === undefined || receiverLasts(readings))) return []
+  const again = none && down !== undefined && look.at > down
+  return again || receiverLost in firstSeen ? [receiverDown, receiverLost] : [receiverDown]
+}
+
+/** One that its sender refuses ends and is started anew every few seconds: that it is there once says nothing. */
+function receiverLasts({ receiver, pulse }: Lasting['readings']): boolean {
+  const pid = (told: Told | null | undefined) => (told?.rows[0] as ReceiverRow | undefined)?.pid
+  const received = (told: Told | null | undefined) => (told?.rows[0] as PulseRow | undefined)?.receive_lsn ?? null
+  const [was, now] = [received(pulse?.previous), received(pulse?.sample)]
+  return pid(receiver?.previous) === pid(receiver?.sample) || (was !== null && now !== null && now > was)
 }
 
 /** Since when a smart stop waits for sessions to end, and for how many besides ours; null: none does. */
@@ -57,36 +78,35 @@ type Say = { readonly kind: EventKind; readonly level: EventLevel; readonly say:
 export function lastingEvents(before: Lasting, after: Lasting, at: number): readonly NewEvent[] {
   const [was, now] = [before.firstSeen, after.firstSeen]
   // A standby that was promoted has neither receiver nor pause, and neither has ended.
-  if (was === now && !(receiverDown in now)) return []
-  if (before.role !== after.role) return []
-  const began = Object.keys(now).filter(mark =>
-    mark === receiverDown ? isConfirmed(before, after) : !(mark in was) && isKnown(before, mark),
-  )
-  const ended = Object.keys(was).filter(mark => !(mark in now) && (mark !== receiverDown || wasTold(before)))
+  if (was === now || before.role !== after.role) return []
+  const began = Object.keys(now).filter(mark => !(mark in was) && isKnown(before, mark))
+  const ended = Object.keys(was).filter(mark => !(mark in now))
+  const since = (mark: string, marks: Lasting['firstSeen']) => marks[mark === receiverLost ? receiverDown : mark] as number
+  const until = (mark: string) => (mark === receiverLost ? receiverSince(after, at) : at)
   return [
-    ...began.flatMap(mark => told(beginning(mark, after), { server: after.id, at: now[mark] as number })),
-    ...ended.flatMap(mark => told(ending(mark, (at - (was[mark] as number)) / 1000), { server: after.id, at })),
+    ...began.flatMap(mark => told(beginning(mark, after), { server: after.id, at: since(mark, now) })),
+    ...ended.flatMap(mark => {
+      const end = until(mark)
+      return told(ending(mark, (end - since(mark, was)) / 1000), { server: after.id, at: end })
+    }),
   ]
+}
+
+/** When the receiver that is there now was seen first, as far as the last two looks tell. */
+function receiverSince({ readings }: Lasting, at: number): number {
+  const { sample, previous } = readings.receiver ?? {}
+  const first = previous?.rows.length ? previous : sample
+  return first?.at ?? at
 }
 
 const told = (say: Say | null, place: Pick<NewEvent, 'server' | 'at'>): readonly NewEvent[] => (say ? [{ ...say, ...place }] : [])
 
 /** Whether it had been looked at before it was seen. */
 function isKnown({ readings }: Lasting, mark: string): boolean {
+  // At the first look without one there was a look before it, or nobody knows when it went.
+  if (mark === receiverLost) return Boolean(readings.receiver?.previous)
   const ofPooler = mark === 'suspended' || mark === 'paused:*' ? 'showState' : 'showDatabases'
   return Boolean(readings[mark === stopping || mark === replayPaused ? 'pulse' : ofPooler]?.sample)
-}
-
-/** A receiver that is started anew is gone for a moment: it is lost when it had been seen and two looks in a row have not. */
-function isConfirmed(before: Lasting, after: Lasting): boolean {
-  const since = after.firstSeen[receiverDown] as number
-  const [last, now] = [before.readings.receiver, after.readings.receiver?.sample]
-  const second = before.firstSeen[receiverDown] === since && (last?.sample?.at ?? 0) <= since && (now?.at ?? 0) > since
-  return second && Boolean(last?.previous)
-}
-
-function wasTold({ firstSeen, readings }: Lasting): boolean {
-  return (readings.receiver?.sample?.at ?? 0) > (firstSeen[receiverDown] ?? Number.POSITIVE_INFINITY)
 }
 
 /** What a mark of a PgBouncer's database is about: `paused:app`. */
@@ -106,6 +126,8 @@ function beginning(mark: string, server: Lasting): Say | null {
     case replayPaused:
       return { kind: 'replay-paused', level: 'warning', say: 'WAL replay paused' }
     case receiverDown:
+      return null
+    case receiverLost:
       return { kind: 'receiver-lost', level: 'critical', say: 'WAL receiver lost, nothing comes in' }
     case 'suspended':
       return { kind: 'suspended', level: 'critical', say: 'PgBouncer suspended' }
@@ -120,10 +142,11 @@ function ending(mark: string, seconds: number): Say | null {
   const after = `after ${inWords(seconds)}`
   switch (mark) {
     case stopping:
+    case receiverDown:
       return null
     case replayPaused:
       return { kind: 'replay-resumed', level: 'ok', say: `WAL replay resumed ${after}` }
-    case receiverDown:
+    case receiverLost:
       return { kind: 'receiver-back', level: 'ok', say: `WAL receiver back ${after}` }
     case 'suspended':
       return { kind: 'resumed', level: 'ok', say: `PgBouncer resumed ${after}` }

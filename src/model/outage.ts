@@ -3,8 +3,10 @@
 
 import type { PulseRow } from '../sql/server.ts'
 import type { EventKind, EventLevel, NewEvent } from './event.ts'
+import type { ServerFacts } from './facts.ts'
 import { duration } from './format.ts'
 import { isGone, type Link } from './link.ts'
+import { drawable, raw } from './untrusted.ts'
 
 /** From the first sign of trouble to the first answer after it. */
 export type Outage = {
@@ -18,13 +20,20 @@ export type Outage = {
   readonly crashed: boolean
   /** Nobody listened in between: what answers later is another process. */
   readonly gone: boolean
+  /** Who it was that answered before; null: nobody had. */
+  readonly of: Identity | null
 }
+
+/** What tells one PostgreSQL from another behind the same name. */
+export type Identity = Pick<ServerFacts, 'systemIdentifier' | 'address' | 'listenPort'>
 
 /** What this file looks at of a server. */
 export type Ailing = {
   readonly id: string
   readonly link: Link
   readonly outage: Outage | null
+  /** Of a PostgreSQL that has told its facts. */
+  readonly identity: Identity | null
   /** server_version_num; null: not known. */
   readonly version: number | null
   /** A smart stop was seen before the connection ended. */
@@ -73,7 +82,7 @@ export function linkChanged(server: Ailing, link: Link): Told {
 const isOpen = ({ told }: Outage, { word, code }: Link) =>
   told === null && word === 'DOWN' && (!code || code === 'ECONNRESET' || code === 'EPIPE')
 
-function begun({ stopping, lastAnswerAt }: Ailing, link: Link): Outage {
+function begun({ stopping, lastAnswerAt, identity }: Ailing, link: Link): Outage {
   const lost = link.word === 'CONNECTING' && link.why !== null
   return {
     // That nobody answers is noticed only after a while of silence.
@@ -83,6 +92,7 @@ function begun({ stopping, lastAnswerAt }: Ailing, link: Link): Outage {
     told: stopping ? 'stop' : null,
     crashed: false,
     gone: false,
+    of: identity,
   }
 }
 
@@ -147,8 +157,42 @@ function downSay({ told, code }: Outage, link: Link, why: string): Say | null {
   return { kind: 'down', level: 'critical', say: `down: ${why}` }
 }
 
-/** Before and now, as the server tells it. */
-type Beats = { readonly before: PulseRow | null; readonly now: PulseRow; readonly at: number }
+/** Before and now, as the server tells it. Epoch ms of our clock. */
+type Beats = { readonly before: PulseRow | null; readonly now: PulseRow; readonly beforeAt: number; readonly at: number }
+
+/** A server's clock is known to about this, by the time that its answer took. Milliseconds. */
+const clockMs = 1000
+
+/** Whether the one that answers is another server than the one before, not the same one started anew. */
+export function isAnother({ identity, outage }: Pick<Ailing, 'identity' | 'outage'>, beats: Beats): boolean {
+  const { before, beforeAt, now, at } = beats
+  const of = outage?.of ?? null
+  if (!of || !identity || before === null) return false
+  if (of.systemIdentifier !== null && identity.systemIdentifier !== null && of.systemIdentifier !== identity.systemIdentifier) {
+    return true
+  }
+  const younger = now.postmaster_start_epoch - before.postmaster_start_epoch
+  if (Math.abs(younger) <= 0.001) return false
+  // A start anew comes after the last answer.
+  const startedAt = now.postmaster_start_epoch * 1000 + (at - now.clock_epoch * 1000)
+  return younger < 0 || startedAt < beforeAt - clockMs || isElsewhere(of, identity)
+}
+
+/** One server has several addresses where its name has: of one kind (IPv4, IPv6) they can be compared. */
+function isElsewhere(a: Identity, b: Identity): boolean {
+  if (a.listenPort !== null && b.listenPort !== null && a.listenPort !== b.listenPort) return true
+  if (a.address === null || b.address === null) return false
+  const [was, now] = [raw(a.address), raw(b.address)]
+  return was !== now && was.includes(':') === now.includes(':')
+}
+
+function anotherSay({ identity }: Ailing, { before, now }: Beats): string {
+  const { address = null, listenPort: port = null } = identity ?? {}
+  const host = address === null ? '' : raw(address).includes(':') ? `[${drawable(address)}]` : drawable(address)
+  const where = port === null ? host : host ? `${host}:${port}` : `port ${port}`
+  const role = before?.in_recovery === now.in_recovery ? '' : now.in_recovery ? ', a standby' : ', a primary'
+  return `another server answers here${where ? `: ${where}` : ''}${role}`
+}
 
 /** The first pulse after an outage: what it was, and how long it took. Times by the server's clock are brought to ours. */
 export function serverBack(server: Ailing & { readonly outage: Outage }, beats: Beats): readonly NewEvent[] {
@@ -159,20 +203,10 @@ export function serverBack(server: Ailing & { readonly outage: Outage }, beats: 
   if (before === null) {
     return outage.told === null ? [] : [{ ...back, kind: 'back', level: 'ok', say: `up after ${away}` }]
   }
-  const younger = now.postmaster_start_epoch - before.postmaster_start_epoch
-  if (younger < -0.001) {
-    return [
-      {
-        ...back,
-        kind: 'replaced',
-        level: 'warning',
-        say: `back after ${away}: another server, that started earlier, answers here`,
-      },
-    ]
-  }
-  const restarted = younger > 0.001
+  if (isAnother(server, beats)) return [{ ...back, kind: 'replaced', level: 'warning', say: anotherSay(server, beats) }]
+  const restarted = Math.abs(now.postmaster_start_epoch - before.postmaster_start_epoch) > 0.001
   const recovered = !restarted && before.ready_epoch !== null && now.ready_epoch !== null && now.ready_epoch > before.ready_epoch
-  if (restarted) return [restartSay(outage, now, away, back)]
+  if (restarted) return [restartSay(outage, beats, away, back)]
   if (outage.crashed || outage.code === crashShutdown || recovered) {
     const missed: readonly NewEvent[] = outage.crashed ? [] : [{ ...back, ...crash, at: outage.since }]
     return [...missed, { ...back, kind: 'back', level: 'ok', say: `back, ${recoveryText(outage, beats, away)}` }]
@@ -190,8 +224,10 @@ type Back = Pick<NewEvent, 'server' | 'at' | 'detail'>
 /** What starting took is worth a word where it was long, and always after a server that had no time to write its data. Seconds. */
 const longStart = 1
 
-function restartSay(outage: Outage, now: PulseRow, away: string, back: Back): NewEvent {
-  const start = now.ready_epoch === null ? null : now.ready_epoch - now.postmaster_start_epoch
+function restartSay(outage: Outage, { before, now }: Beats, away: string, back: Back): NewEvent {
+  // Of a standby it is its promotion that began to take writes, however long after its start.
+  const whole = now.ready_epoch === null || before?.in_recovery ? null : now.ready_epoch - now.postmaster_start_epoch
+  const start = whole !== null && whole * 1000 <= back.at - outage.since + clockMs ? whole : null
   const unclean = outage.crashed || outage.code === crashShutdown || /immediate|postmaster exit/.test(outage.why ?? '')
   const took =
     start !== null && (unclean || start >= longStart) ? `, ${unclean ? 'recovery' : 'its start'} took ${inWords(start)}` : ''

@@ -253,15 +253,26 @@ export function rivalPrimaries(members: readonly Member[]): readonly (readonly M
   for (const member of members) {
     if (member.role !== 'primary' || !member.answers || member.systemIdentifier === null) continue
     const known = systems.get(member.systemIdentifier) ?? []
-    if (!known.some(other => isSameServer(other, member))) systems.set(member.systemIdentifier, [...known, member])
+    if (!known.some(other => isSameServer(placeOf(other), placeOf(member))))
+      systems.set(member.systemIdentifier, [...known, member])
   }
   const later = (a: Member, b: Member) => (timelineOf(b) ?? 0) - (timelineOf(a) ?? 0)
   return [...systems.values()].filter(group => group.length > 1).map(group => group.sort(later))
 }
 
+/** `started`: epoch seconds of its postmaster, by its own clock; null: not known. */
+export type Place = { readonly host: string; readonly port: number; readonly started: number | null }
+
 /** By its place, or, where it is watched by two names, by the moment of its start. */
-const isSameServer = (a: Member, b: Member) => (a.host === b.host && a.port === b.port) || startOf(a) === startOf(b)
-const startOf = (member: Member) => member.pulse?.rows[0]?.postmaster_start_epoch ?? member
+export function isSameServer(a: Place, b: Place): boolean {
+  return (a.host === b.host && a.port === b.port) || (a.started !== null && a.started === b.started)
+}
+
+const placeOf = ({ host, port, pulse }: Member): Place => ({
+  host,
+  port,
+  started: pulse?.rows[0]?.postmaster_start_epoch ?? null,
+})
 
 export type SlotListRow = Omit<SlotRow, 'restart_lsn' | 'confirmed_flush_lsn' | 'current_lsn'> & {
   readonly server: string

@@ -1,9 +1,9 @@
 // Events: what happened to the servers and what we did to them while pgvigil watched, newest first.
 
-import { type Event, type EventLevel, sayOf } from '../model/event.ts'
+import { type Event, type EventLevel, ends, sayOf } from '../model/event.ts'
 import { clock, day } from '../model/format.ts'
 import { drawable } from '../model/untrusted.ts'
-import { eventsOf } from '../store/selectors.ts'
+import { eventsOf, linkOf, picture } from '../store/selectors.ts'
 import type { State } from '../store/state.ts'
 import { always } from './always.ts'
 import { type DetailLine, type ListSpec, list, type Panel, type Selected, type Tone } from './panel.ts'
@@ -80,9 +80,39 @@ export const eventsPanel: Panel = { id: 'events', key: '0', title: 'Events', sco
 /** How long an event is told of above the panes. Milliseconds. */
 const toldMs = 12_000
 
-/** The newest event that is worth a word on every pane, for some seconds; null: there is none. Deeds are told of where they go on, alerts as findings. */
+const ranks: Readonly<Record<EventLevel, number>> = { ok: 0, info: 0, warning: 1, critical: 2 }
+
+/**
+ * What is worth a word on every pane, for some seconds: of what goes on still, the worst, and of that the newest; null: there is none. Deeds are told
+ * of where they go on, alerts as findings. That all is well again is no news of a server that is in trouble anew.
+ */
 export function freshEvent(state: State): Event | null {
   const { now } = state
+  const events = eventsOf(state)
   const told = /^(deed|alert)/
-  return eventsOf(state).findLast(({ level, kind, at }) => level !== 'info' && !told.test(kind) && now - at < toldMs) ?? null
+  const fresh = events.filter(
+    (event, i) =>
+      event.level !== 'info' &&
+      !told.test(event.kind) &&
+      now - event.at < toldMs &&
+      !events.slice(i + 1).some(later => ends(later, event)) &&
+      !(event.level === 'ok' && isInTrouble(state, event.server)),
+  )
+  const worst = Math.max(...fresh.map(({ level }) => ranks[level]))
+  const event = fresh.findLast(({ level }) => ranks[level] === worst)
+  return event ? withCrash(event, events) : null
+}
+
+function isInTrouble(state: State, id: string): boolean {
+  const { servers, now } = picture(state)
+  const server = servers[id]
+  return server !== undefined && (server.outage !== null || linkOf(server, now, state.settings.intervalMs).state !== 'up')
+}
+
+/** A crash is over with it, and yet it is what has happened. */
+function withCrash(event: Event, events: readonly Event[]): Event {
+  if (event.kind !== 'back') return event
+  const before = events.slice(0, events.indexOf(event)).filter(({ server }) => server === event.server)
+  const since = before.slice(before.findLastIndex(({ kind }) => kind === 'back' || kind === 'restart' || kind === 'replaced') + 1)
+  return since.some(({ kind }) => kind === 'crash') ? { ...event, say: `crashed, ${event.say}` } : event
 }

@@ -3,6 +3,7 @@
 import type { FirstSize } from '../model/databases.ts'
 import type { Outcome } from '../model/deed-words.ts'
 import type { Event } from '../model/event.ts'
+import type { Rivals } from '../model/events.ts'
 import type { ServerFacts } from '../model/facts.ts'
 import type { Capacity, FileSystems } from '../model/free-space.ts'
 import type { Link, LinkWord } from '../model/link.ts'
@@ -268,7 +269,7 @@ export type State = {
   /** So many events were told so far. */
   readonly eventsTold: number
   /** Ids of servers that are primaries of one system beside each other. */
-  readonly rivals: readonly string[]
+  readonly rivals: Rivals
   /** Oldest first. */
   readonly works: readonly Work[]
   readonly pauses: readonly OwnPause[]

@@ -27,7 +27,7 @@ export function createState(seeds: readonly ServerSeed[], settings: Settings, pa
     held: null,
     events: [],
     eventsTold: 0,
-    rivals: [],
+    rivals: {},
     works: [],
     pauses: [],
     ownPids: {},

@@ -43,8 +43,9 @@ export function receive(store: Store, event: SourceEvent): void {
     const server = state.servers[id]
     if (!server) return state
     const next = heard(server, event)
-    const { outage, events } = storyOf(server, next)
-    const servers = { ...state.servers, [id]: outage === next.outage ? next : { ...next, outage } }
+    const { outage, events, replaced } = storyOf(server, next)
+    const told = outage === next.outage ? next : { ...next, outage }
+    const servers = { ...state.servers, [id]: replaced ? withoutPast(told, told.lastAnswerAt ?? 0) : told }
     const { rivals, events: ofAll } = rivalsAfter(state.rivals, Object.values(servers), momentOf(event) ?? state.now)
     return withEvents({ ...state, servers, rivals }, [...events, ...ofAll])
   })
@@ -80,6 +81,29 @@ function heard(server: ServerState, event: SourceEvent): ServerState {
     case 'sample':
       return withSample(server, event.sample)
   }
+}
+
+/** What another server told behind the same name is no past of this one. */
+function withoutPast(server: ServerState, at: number): ServerState {
+  const { since } = server.link
+  const readings = Object.fromEntries(
+    Object.entries(server.readings).map(([query, { sample, problem }]): [string, Entry] => [
+      query,
+      { sample: sample && sample.at >= since ? sample : null, previous: null, problem },
+    ]),
+  )
+  const lsnHistory = server.lsnHistory.filter(({ at }) => at >= since)
+  const blank = {
+    ...server,
+    readings,
+    lsnHistory,
+    firstSeen: {},
+    progressMarks: {},
+    firstSizes: {},
+    lockMarks: {},
+    fileSystems: null,
+  }
+  return { ...blank, firstSeen: kept({}, marksOf(blank), at) }
 }
 
 /** That it can't take us just now (57P03) is no notice: it is what the link says for as long as it is so. */

@@ -4,7 +4,10 @@ process.env.TZ = 'UTC'
 
 import { describe, expect, test } from 'vitest'
 import { type Event, eventsWith, mostEvents, type NewEvent, sayOf } from '../../src/model/event.ts'
+import type { ServerFacts } from '../../src/model/facts.ts'
 import { inWords } from '../../src/model/outage.ts'
+import { untrusted } from '../../src/model/untrusted.ts'
+import { freshEvent } from '../../src/panels/events.ts'
 import { shutdown, slotStates } from '../../src/sql/events.ts'
 import { showDatabases, showPools, showState, showStats } from '../../src/sql/pgbouncer.ts'
 import type { Query } from '../../src/sql/query.ts'
@@ -21,6 +24,8 @@ type Row = Readonly<Record<string, unknown>>
 const seeds = [
   { id: 'a', kind: 'postgres', host: 'h1', port: 5432, user: 'dba', database: 'app' },
   { id: 'b', kind: 'postgres', host: 'h2', port: 5432, user: 'dba', database: 'app' },
+  { id: 'c', kind: 'postgres', host: 'h3', port: 5432, user: 'dba', database: 'app' },
+  { id: 'd', kind: 'postgres', host: 'h4', port: 5432, user: 'dba', database: 'app' },
   { id: 'p', kind: 'pgbouncer', host: 'h1', port: 6432, user: 'dba', database: 'pgbouncer' },
 ] as const
 
@@ -41,7 +46,8 @@ function watched(version = 160_014) {
       word === 'LIVE' ? 'up' : word === 'STALE' ? 'stale' : word === 'CONNECTING' ? 'connecting' : 'down'
     update.receive(store, { kind: 'link', server, link: { state, word, since: at(since), at: at(seconds), why, code } })
   }
-  const facts = (server = 'a') => update.receive(store, { kind: 'facts', server, facts: factsOf({ version }) })
+  const facts = (server = 'a', change: Partial<ServerFacts> = {}) =>
+    update.receive(store, { kind: 'facts', server, facts: factsOf({ version, ...change }) })
   const hear = (seconds: number, query: Query, rows: readonly Row[], server = 'a') =>
     update.receive(store, { kind: 'sample', sample: sampleOf(query, rows, { at: at(seconds), server }) })
   /** A primary started 100 s before noon by its own clock, which is 5 s ahead of ours. */
@@ -53,7 +59,8 @@ function watched(version = 160_014) {
         {
           in_recovery: false,
           clock_epoch: at(seconds) / 1000 + 5,
-          postmaster_start_epoch: at(-100) / 1000 + 5,
+          // No two servers at the same moment.
+          postmaster_start_epoch: at(-100) / 1000 + 5 - seeds.findIndex(({ id }) => id === server) / 100,
           ready_epoch: at(-99) / 1000 + 5,
           conf_load_epoch: at(-100) / 1000 + 5,
           own_pid: 11,
@@ -63,8 +70,8 @@ function watched(version = 160_014) {
       ],
       server,
     )
-  const up = (seconds: number, server = 'a', change: Row = {}) => {
-    facts(server)
+  const up = (seconds: number, server = 'a', change: Row = {}, known: Partial<ServerFacts> = {}) => {
+    facts(server, known)
     link(seconds, 'LIVE', null, null, server)
     beat(seconds + 0.1, change, server)
   }
@@ -300,7 +307,71 @@ const stories: readonly (readonly [string, Story, readonly (readonly unknown[])[
       c.link(10, 'CONNECTING', null, 'Connection terminated unexpectedly')
       c.up(12, 'a', started(-5000))
     },
-    [[12, 'a', 'replaced', 'back after 2.0 s: another server, that started earlier, answers here']],
+    [[12, 'a', 'replaced', 'another server answers here']],
+  ],
+  [
+    'another server that started later than the old one, and before its last answer: promoted long after its start, which is no recovery',
+    c => {
+      c.hear(9, slotStates, [])
+      c.hear(9, counters, [{ xact: 1000n, stats_epoch: '5=1' }])
+      c.beat(9.5)
+      c.link(10, 'CONNECTING', '57P01', byAdmin)
+      c.link(10.1, 'DOWN', 'ECONNREFUSED', refused)
+      c.up(14, 'a', { ...started(-50, 61), timeline: '00000002' }, { address: untrusted('10.0.0.2'), listenPort: 5433 })
+      c.hear(14.2, counters, [{ xact: 3n, stats_epoch: '5=2' }])
+      c.hear(14.3, slotStates, [{ slot_name: 's1', wal_status: 'lost' }])
+    },
+    [
+      [10, 'a', 'stop', 'stopped (fast), sessions ended'],
+      [14, 'a', 'replaced', 'another server answers here: 10.0.0.2:5433'],
+    ],
+  ],
+  [
+    'a standby behind the same name, and its cluster built anew: nobody was demoted, and nothing goes on across them',
+    c => {
+      const standby = { in_recovery: true, replay_pause: 'paused', timeline: null, ready_epoch: null }
+      c.link(10, 'CONNECTING', null, 'Connection terminated unexpectedly')
+      c.up(12, 'a', { ...standby, postmaster_start_epoch: noon / 1000 - 200 })
+      c.hear(13, receiver, [])
+      c.hear(14, receiver, [])
+      c.link(20, 'CONNECTING', null, 'Connection terminated unexpectedly')
+      c.up(25, 'a', started(23), { systemIdentifier: 7001n, listenPort: 5432 })
+      c.hear(26, receiver, [])
+    },
+    [
+      [12, 'a', 'replaced', 'another server answers here, a standby'],
+      [25, 'a', 'replaced', 'another server answers here: port 5432, a primary'],
+    ],
+  ],
+  [
+    'another host of the name that started within the outage; another kind of address is no other host',
+    c => {
+      c.facts('a', { address: untrusted('10.0.0.1'), listenPort: 5432 })
+      c.link(10, 'CONNECTING', null, 'Connection terminated unexpectedly')
+      c.up(15, 'a', started(13), { address: untrusted('10.0.0.2'), listenPort: 5432 })
+      c.link(20, 'CONNECTING', '57P01', byAdmin)
+      c.up(22, 'a', started(21), { address: untrusted('fe80::1'), listenPort: 5432 })
+    },
+    [
+      [15, 'a', 'replaced', 'another server answers here: 10.0.0.2:5432'],
+      [22, 'a', 'restart', 'restarted, away for 2.0 s'],
+    ],
+  ],
+  [
+    'a standby that is started anew and promoted meanwhile: its start is no recovery',
+    c => {
+      c.up(0, 'b', { in_recovery: true, timeline: null, ready_epoch: null })
+      c.link(5, 'CONNECTING', '57P02', byCrash, 'b')
+      c.link(5.1, 'DOWN', 'ECONNREFUSED', refused, 'b')
+      c.up(400, 'b', { ...started(10, 308), timeline: '00000002' })
+    },
+    [
+      [5, 'b', 'crash', 'server crashed, sessions reset'],
+      [5.1, 'b', 'down', `down: ${refused}`],
+      [400, 'b', 'back', 'back after 6m35s, restarted'],
+      [400.1, 'b', 'promoted', 'promoted: a primary now, on timeline 2'],
+      [400.1, 'b', 'two-primaries', 'two primaries: a is a primary of the same cluster too'],
+    ],
   ],
   [
     'a promotion, with the timeline; the other way round',
@@ -351,6 +422,40 @@ const stories: readonly (readonly [string, Story, readonly (readonly unknown[])[
     ],
   ],
   [
+    'one server under two names is no two primaries, and makes no third of two',
+    c => {
+      const same = { postmaster_start_epoch: noon / 1000 - 95 }
+      c.up(0, 'b', same)
+      c.up(1, 'c', { postmaster_start_epoch: noon / 1000 - 50, timeline: '00000002' })
+      c.beat(2, { ...same, in_recovery: true, timeline: null })
+      c.beat(3, { ...same, in_recovery: true, timeline: null }, 'b')
+    },
+    [
+      [1.1, 'c', 'two-primaries', 'two primaries: a is a primary of the same cluster too'],
+      [2, 'a', 'demoted', 'is a standby now, it was a primary'],
+      [3, 'b', 'demoted', 'is a standby now, it was a primary'],
+      [3, 'c', 'one-primary', 'the only primary again'],
+    ],
+  ],
+  [
+    'two clusters with two primaries each: the end of one is told of that one, while the other goes on',
+    c => {
+      c.up(0, 'b', { postmaster_start_epoch: 1, timeline: '00000002' })
+      c.up(1, 'c', { postmaster_start_epoch: 2 }, { systemIdentifier: 9000n })
+      c.up(2, 'd', { postmaster_start_epoch: 3, timeline: '00000003' }, { systemIdentifier: 9000n })
+      c.beat(3, { in_recovery: true, timeline: null, postmaster_start_epoch: 2 }, 'c')
+      c.beat(4, { in_recovery: true, timeline: null })
+    },
+    [
+      [0.1, 'b', 'two-primaries', 'two primaries: a is a primary of the same cluster too'],
+      [2.1, 'd', 'two-primaries', 'two primaries: c is a primary of the same cluster too'],
+      [3, 'c', 'demoted', 'is a standby now, it was a primary'],
+      [3, 'd', 'one-primary', 'the only primary again'],
+      [4, 'a', 'demoted', 'is a standby now, it was a primary'],
+      [4, 'b', 'one-primary', 'the only primary again'],
+    ],
+  ],
+  [
     'a receiver that is lost for two looks, and back; one that is gone for a moment is none',
     c => {
       const standby = { in_recovery: true, replay_pause: 'not paused' }
@@ -358,11 +463,15 @@ const stories: readonly (readonly [string, Story, readonly (readonly unknown[])[
       c.hear(1, receiver, [{ pid: 5, status: 'streaming' }], 'b')
       c.hear(2, receiver, [], 'b')
       c.hear(3, receiver, [{ pid: 6, status: 'streaming' }], 'b')
+      c.hear(3.5, receiver, [{ pid: 6, status: 'streaming' }], 'b')
       c.hear(4, receiver, [], 'b')
       c.beat(5, standby, 'b')
       c.hear(5, receiver, [], 'b')
       c.hear(6, receiver, [], 'b')
       c.hear(9, receiver, [{ pid: 7, status: 'streaming' }], 'b')
+      c.beat(10, standby, 'b')
+      c.hear(10, receiver, [{ pid: 7, status: 'streaming' }], 'b')
+      c.hear(11, receiver, [{ pid: 7, status: 'streaming' }], 'b')
     },
     [
       [4, 'b', 'receiver-lost', 'WAL receiver lost, nothing comes in'],
@@ -370,11 +479,30 @@ const stories: readonly (readonly [string, Story, readonly (readonly unknown[])[
     ],
   ],
   [
+    'a receiver that its sender refuses, started anew again and again: lost, once, until one lasts',
+    c => {
+      const standby = { in_recovery: true, replay_pause: 'not paused', receive_lsn: 900n }
+      c.beat(1, standby, 'b')
+      c.hear(1, receiver, [{ pid: 5, status: 'streaming' }], 'b')
+      for (let n = 2; n < 500; n++) {
+        c.beat(n, standby, 'b')
+        c.hear(n, receiver, n % 5 === 0 ? [{ pid: n, status: 'streaming' }] : [], 'b')
+      }
+      c.beat(500, standby, 'b')
+      c.hear(500, receiver, [{ pid: 500, status: 'streaming' }], 'b')
+      c.beat(501, { ...standby, receive_lsn: 901n }, 'b')
+    },
+    [
+      [2, 'b', 'receiver-lost', 'WAL receiver lost, nothing comes in'],
+      [500, 'b', 'receiver-back', 'WAL receiver back after 8m18s'],
+    ],
+  ],
+  [
     'a receiver that was not there when it was first looked for has not been lost then',
     c => {
       c.up(1, 'b', { in_recovery: true, replay_pause: 'not paused' })
       for (const seconds of [1, 2, 3]) c.hear(seconds, receiver, [], 'b')
-      c.hear(8, receiver, [{ pid: 7, status: 'streaming' }], 'b')
+      for (const seconds of [8, 9]) c.hear(seconds, receiver, [{ pid: 7, status: 'streaming' }], 'b')
     },
     [[8, 'b', 'receiver-back', 'WAL receiver back after 7.0 s']],
   ],
@@ -459,6 +587,35 @@ const stories: readonly (readonly [string, Story, readonly (readonly unknown[])[
       [21, 'a', 'back', 'back, recovery took 0.5 s'],
       [21.2, 'a', 'stats-reset', 'statistics lost, counters begin anew'],
     ],
+  ],
+  [
+    'a database dropped while we were away takes its transactions with it: no statistics are lost; they are when the sum of the same ones falls',
+    c => {
+      c.hear(1, counters, [{ xact: 9000n, stats_epoch: '5=- 16401=17.5' }])
+      c.link(10, 'CONNECTING', null, 'Connection terminated unexpectedly')
+      c.up(10.9)
+      c.hear(11, counters, [{ xact: 100n, stats_epoch: '5=-' }])
+      c.link(20, 'CONNECTING', null, 'Connection terminated unexpectedly')
+      c.up(20.9)
+      c.hear(21, counters, [{ xact: 3n, stats_epoch: '5=- 16402=-' }])
+    },
+    [
+      [20, 'a', 'lost', 'connection lost (Connection terminated unexpectedly), back after 0.9 s'],
+      [21, 'a', 'stats-reset', 'statistics lost, counters begin anew'],
+    ],
+  ],
+  [
+    'a PgBouncer that loses a database has not been restarted',
+    c => {
+      const stats = (seconds: number, rows: readonly Row[]) => c.hear(seconds, showStats, rows, 'p')
+      c.link(0, 'LIVE', null, null, 'p')
+      const shop = { database: 'shop', total_query_count: 10n }
+      stats(1, [shop, { database: 'gone', total_query_count: 900n }])
+      c.link(10, 'CONNECTING', null, 'Connection terminated unexpectedly', 'p')
+      c.link(10.5, 'LIVE', null, null, 'p')
+      stats(10.6, [{ ...shop, total_query_count: 11n }])
+    },
+    [[10, 'p', 'lost', 'connection lost (Connection terminated unexpectedly), back after 0.5 s']],
   ],
   [
     'a PgBouncer: paused, disabled, suspended, and all over again',
@@ -746,6 +903,67 @@ describe('the list', () => {
     expect(says(eventsOf(store.getState()))).toEqual([`at ${noon - 1}`])
     update.toggleHold(store)
     expect(eventsOf(store.getState())).toHaveLength(2)
+  })
+})
+
+describe('news', () => {
+  const said = ({ store }: ReturnType<typeof watched>, seconds: number) => {
+    update.setNow(store, noon + seconds * 1000, null)
+    const news = freshEvent(store.getState())
+    return news && [news.server, news.level, news.say]
+  }
+  const cluster = () => {
+    const one = watched()
+    one.up(0)
+    one.up(0, 'b', { in_recovery: true, timeline: null, replay_pause: 'not paused' })
+    return one
+  }
+
+  test('the worst goes before the newest, until it is over', () => {
+    const c = cluster()
+    c.link(10, 'CONNECTING', '57P01', byAdmin)
+    c.link(10.1, 'DOWN', 'ECONNREFUSED', refused)
+    c.beat(11, { in_recovery: true, timeline: null, replay_pause: 'paused' }, 'b')
+    expect(said(c, 11.5)).toEqual(['a', 'critical', 'stopped (fast), sessions ended'])
+    c.up(12, 'a', started(11.5))
+    expect(said(c, 12.2)).toEqual(['b', 'warning', 'WAL replay paused'])
+    c.beat(13, { in_recovery: true, timeline: null, replay_pause: 'not paused' }, 'b')
+    c.beat(13, started(11.5))
+    expect(said(c, 13.1)).toEqual(['b', 'ok', 'WAL replay resumed after 2.0 s'])
+    expect(said(c, 26)).toBeNull()
+  })
+
+  test('back after a crash still says that it was one; in trouble anew it is no news', () => {
+    const c = cluster()
+    c.link(10, 'CONNECTING', '57P02', byCrash)
+    expect(said(c, 10.1)).toEqual(['a', 'critical', 'server crashed, sessions reset'])
+    c.up(14, 'a', ready(11.9))
+    expect(said(c, 14.2)).toEqual(['a', 'ok', 'crashed, back, recovery took 1.9 s'])
+    c.link(15, 'CONNECTING', null, 'Connection terminated unexpectedly')
+    expect(said(c, 15.1)).toBeNull()
+    c.up(15.5, 'a', ready(11.9))
+    expect(said(c, 15.7)).toEqual(['a', 'warning', 'connection lost (Connection terminated unexpectedly), back after 0.5 s'])
+  })
+
+  test('a database that goes on is not the one that is paused still', () => {
+    const c = cluster()
+    const databases = (seconds: number, shop: number, crm: number) =>
+      c.hear(
+        seconds,
+        showDatabases,
+        [
+          { name: 'shop', paused: shop },
+          { name: 'crm', paused: crm },
+        ],
+        'p',
+      )
+    c.link(0, 'LIVE', null, null, 'p')
+    databases(1, 0, 0)
+    databases(2, 1, 1)
+    databases(3, 1, 0)
+    expect(said(c, 3.1)).toEqual(['p', 'warning', 'shop paused'])
+    databases(4, 0, 0)
+    expect(said(c, 4.1)).toEqual(['p', 'ok', 'shop resumed after 2.0 s'])
   })
 })
 

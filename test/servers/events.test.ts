@@ -1,6 +1,7 @@
 // Real servers on a bad day, and the story that pgvigil tells of it: in order, once, with times that the servers' logs bear out.
 
 import { readFileSync } from 'node:fs'
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { buildConfig, type Config } from '../../src/config/config.ts'
 import { connect, withClient } from '../../src/lab/client.ts'
@@ -43,10 +44,10 @@ function monitor(given: { readonly servers?: readonly string[]; readonly pgbounc
   }
 }
 
-async function until<T>(what: string, ask: () => T | null | undefined | false, ms = 20_000): Promise<T> {
+async function until<T>(what: string, ask: () => T | Promise<T> | null | undefined | false, ms = 20_000): Promise<T> {
   const deadline = Date.now() + ms
   for (;;) {
-    const answer = ask()
+    const answer = await ask()
     if (answer) return answer
     if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`)
     await new Promise(resolve => setTimeout(resolve, 20))
@@ -60,6 +61,7 @@ let both: ReturnType<typeof monitor>
 
 const idOf = (server: PostgresServer) => `127.0.0.1:${server.port}`
 const settings = { log_line_prefix: '%n ' }
+const freeSlot = (slot: string) => `select from pg_replication_slots where slot_name = '${slot}' and not active`
 const on = (server: PostgresServer, sql: string) => withClient({ port: server.port }, client => client.query(sql))
 
 /** When the newest line of the server's log with these words was written, epoch ms. */
@@ -278,6 +280,21 @@ describe('a standby', () => {
     expect(Math.abs(Number(/after ([\d.]+) s/.exec(back.say)?.[1]) * 1000 - (back.at - lost.at))).toBeLessThan(150)
   })
 
+  test('has a receiver that its sender refuses, again and again: lost once, and back when it lasts', async () => {
+    await on(standby, `alter system set primary_slot_name = 'missing'`)
+    await on(standby, 'select pg_reload_conf()')
+    await until('lost', () => told(of()).includes('receiver-lost'))
+    // It is started anew at once or after five seconds (wal_retrieve_retry_interval): this sees two or three of them.
+    await new Promise(resolve => setTimeout(resolve, 12_000))
+    expect(told(of())).toEqual(['reload', 'receiver-lost'])
+    await on(primary, `select pg_create_physical_replication_slot('missing')`)
+    await until('back', () => told(of()).includes('receiver-back'))
+    await on(standby, `alter system set primary_slot_name = 'standby_slot'`)
+    await on(standby, 'select pg_reload_conf()')
+    await until('the slot is free', async () => (await on(primary, freeSlot('missing'))).rowCount)
+    await on(primary, `select pg_drop_replication_slot('missing')`)
+  })
+
   test('crashes: recovery took at most what we saw of it', async () => {
     await killBackend(standby)
     const back = await until('back', () => of().find(({ kind }) => kind === 'back'))
@@ -303,6 +320,46 @@ describe('a standby', () => {
     await until('one primary', () => told(of()).includes('one-primary'))
     expect(told(of())).toEqual(['promoted', 'two-primaries', 'one-primary'])
   })
+})
+
+test('one server under two names is one primary; a name that moves to a server promoted long ago is told as another server', async () => {
+  const old = await startPostgres({ version: 15, dir: folder.path, settings })
+  const next = await startStandby(old, { dir: folder.path, name: 'next', slot: 'next', settings })
+  let target = old.port
+  const through = new Set<Socket>()
+  const name = createServer(client => {
+    const server = connectTcp(target, '127.0.0.1')
+    for (const socket of [client, server]) {
+      through.add(socket)
+      socket.on('error', () => socket.destroy())
+      socket.on('close', () => [client, server].map(other => other.destroy()))
+    }
+    client.pipe(server).pipe(client)
+  })
+  await new Promise<void>(resolve => name.listen(0, '127.0.0.1', resolve))
+  const { port } = name.address() as AddressInfo
+  const one = monitor({ servers: [`host=127.0.0.1 port=${port} user=postgres`, `host=localhost port=${old.port} user=postgres`] })
+  const id = `127.0.0.1:${port}`
+  try {
+    await one.live(id)
+    await one.live(`localhost:${old.port}`)
+    await new Promise(resolve => setTimeout(resolve, 1500))
+    expect(told(one.events())).toEqual([])
+    await old.stop('fast')
+    await until('DOWN', () => one.word(id) !== 'LIVE')
+    await on(next, 'select pg_promote()')
+    target = next.port
+    for (const socket of through) socket.destroy()
+    await until('another', () => one.events(id).find(({ kind }) => kind === 'replaced'))
+    await new Promise(resolve => setTimeout(resolve, 1500))
+    expect(one.events(id).at(-1)?.say).toBe(`another server answers here: 127.0.0.1:${next.port}`)
+  } finally {
+    one.stop()
+    name.close()
+    for (const socket of through) socket.destroy()
+    await next.stop('immediate')
+    if (old.running()) await old.stop('immediate')
+  }
 })
 
 test.each([13, 18] as PostgresVersion[])(

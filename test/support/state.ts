@@ -47,6 +47,8 @@ export function factsOf(change: Partial<ServerFacts> = {}): ServerFacts {
     usableConnections: 97,
     systemIdentifier: 7000n,
     clusterName: null,
+    address: null,
+    listenPort: null,
     timescaleLicense: null,
     timescaleSchema: null,
     pgstattupleSchema: null,
