@@ -12,8 +12,8 @@ import { createKeyParser } from './keys/keypress.ts'
 import { defaultThresholds } from './model/thresholds.ts'
 import { drawable, drawableLines } from './model/untrusted.ts'
 import { followSelected } from './navigate.ts'
+import { ownCost } from './own-cost.ts'
 import { type Asking, type AskPassword, readPassword } from './password.ts'
-import type { State } from './store/state.ts'
 import * as update from './store/updates.ts'
 import type { Screen } from './ui/App.tsx'
 import type { Watched } from './watch.ts'
@@ -373,18 +373,4 @@ const noServers: Omit<Watched, 'ascii' | 'theme'> = {
   panel: null,
   readOnly: false,
   thresholds: defaultThresholds,
-}
-
-/** What pgvigil costs this machine, as a share of one CPU over the last seconds, and its memory; anew every few seconds. Null at first. */
-function ownCost(): () => State['cost'] {
-  let before = { cpu: process.cpuUsage(), at: performance.now() }
-  let cost: State['cost'] = null
-  return () => {
-    const elapsedMs = performance.now() - before.at
-    if (elapsedMs < 5000) return cost
-    const { user, system } = process.cpuUsage(before.cpu)
-    before = { cpu: process.cpuUsage(), at: performance.now() }
-    cost = { cpu: (user + system) / 1000 / elapsedMs, residentBytes: process.memoryUsage.rss() }
-    return cost
-  }
 }
