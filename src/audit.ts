@@ -40,11 +40,17 @@ export type Audit = {
   ended(deed: AuditDeed, outcome: Outcome, detail: string): string | null
 }
 
-/** $XDG_STATE_HOME/pgvigil/audit.jsonl, else below ~/.local/state; null without either. A relative XDG path counts as none, as its specification has it. */
-export function auditPath(env: Env, machine: Pick<Machine, 'home'>): string | null {
+/** Where what pgvigil remembers of this user lies: $XDG_STATE_HOME/pgvigil, else below ~/.local/state; null without either. A relative XDG path counts as none, as its specification has it. */
+export function stateFolder(env: Env, machine: Pick<Machine, 'home'>): string | null {
   const given = env.XDG_STATE_HOME?.startsWith('/') ? env.XDG_STATE_HOME : null
   const state = given ?? (machine.home ? join(machine.home, '.local', 'state') : null)
-  return state === null ? null : join(state, 'pgvigil', 'audit.jsonl')
+  return state === null ? null : join(state, 'pgvigil')
+}
+
+/** audit.jsonl in that folder; null without one. */
+export function auditPath(env: Env, machine: Pick<Machine, 'home'>): string | null {
+  const folder = stateFolder(env, machine)
+  return folder === null ? null : join(folder, 'audit.jsonl')
 }
 
 /** Opens nothing yet: the file is made with the first deed. */

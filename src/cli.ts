@@ -2,8 +2,10 @@
 
 import { Command, CommanderError, Option } from 'commander'
 import pkg from '../package.json' with { type: 'json' }
+import type { CheckOptions } from './check.ts'
 import { buildConfig, type Choice, type CliOptions, type Config, chooseCluster, lookOf } from './config/config.ts'
 import { noPanel } from './config/judge.ts'
+import { defaultThresholds } from './model/thresholds.ts'
 import { drawable } from './model/untrusted.ts'
 
 // The arguments may hold a password, and everybody on this machine can read them: ps shows the title instead.
@@ -100,6 +102,40 @@ function program(): Command {
       const plan = snapshotPlan({ json: given.json ?? false, panels: first ? [first, ...panel] : panel, count: given.count })
       if ('error' in plan) refuse(plan.error)
       process.exit(await runSnapshot(config, plan))
+    })
+
+  connecting(main.command('check'))
+    .description('the daily checklist, for cron and Nagios: exit code 0 ok, 1 warning, 2 critical, 3 a server could not be asked')
+    .option('--ascii', 'print ASCII only')
+    .option('--json', 'the same as --format json')
+    .option('--format <name>', 'text (the default), json, nagios (one line with perfdata) or openmetrics')
+    .addOption(
+      new Option('--only <id>', 'only this check; may be repeated, or several with commas').argParser(repeat).default([]),
+    )
+    .addOption(new Option('--skip <id>', 'not this check; may be repeated, or several with commas').argParser(repeat).default([]))
+    .option('--before-maintenance', 'what must be in order before a maintenance window; remembers the cluster as it is')
+    .option('--after-maintenance', 'all checks, and what has changed since --before-maintenance')
+    .option('--list', 'prints what is checked, with the thresholds, and asks no server')
+    .action(async (conninfo: string[], given: Given & CheckOptions & { list?: boolean }) => {
+      usageCode = 3
+      const before = main.opts<Given>()
+      const options = optionsOf(conninfo, {
+        ...before,
+        ...given,
+        pgbouncer: [...(before.pgbouncer ?? []), ...(given.pgbouncer ?? [])],
+      })
+      const { checkList, checkPlan, runCheck } = await import('./check.ts')
+      const plan = checkPlan(given)
+      if ('error' in plan) refuse(plan.error)
+      if (given.list) {
+        const choice = choiceOf(options)
+        const several = choice.choose.length > 0
+        const thresholds = several ? { ...defaultThresholds, ...choice.file?.thresholds } : configOf(options, choice).thresholds
+        process.stdout.write(checkList({ thresholds }, plan.format === 'json'))
+        return
+      }
+      const config = await withAnswers(oneConfig(options), options)
+      process.exit(await runCheck(config, plan))
     })
 
   connecting(main.command('doctor'))
@@ -218,11 +254,14 @@ async function withAnswers(config: Config, options: Options): Promise<Config> {
   return known
 }
 
-/** One sentence (of a configuration file one for each error), exit code 2, nothing on stdout. */
+/** What can't be understood ends with 2; of `check` with 3, since 2 would be a finding. */
+let usageCode = process.argv[2] === 'check' ? 3 : 2
+
+/** One sentence (of a configuration file one for each error), exit code 2 or 3, nothing on stdout. */
 function refuse(sentence: string): never {
   for (const line of sentence.split('\n'))
     process.stderr.write(`${line.startsWith('pgvigil') ? '' : 'pgvigil: '}${drawable(line)}\n`)
-  process.exit(2)
+  process.exit(usageCode)
 }
 
 try {

@@ -176,12 +176,14 @@ export const commands: readonly Command[] = [
   {
     id: 'detail',
     label: 'Detail',
-    help: 'Shows all that is known of the row, or closes it.',
+    help: 'Shows all of the row, or closes it; in Health goes on to it.',
     enabled: state => selectedRow(state) !== null || 'there is no row',
     run: context => {
       const { store, poke } = context
       const state = store.getState()
       const chosen = selectedRow(state)
+      const place = state.view.detail && chosen ? (chosen.list.leadsTo?.(chosen.item.row) ?? null) : null
+      if (place) return go.goTo(context, place)
       if (chosen) update.changeList(store, chosen.list.id, { selectedId: chosen.item.id })
       update.setDetail(store, !state.view.detail)
       poke()
@@ -202,8 +204,8 @@ export const commands: readonly Command[] = [
   {
     id: 'back',
     label: 'Back',
-    help: 'Stops a queue, closes detail, filter, hold, reports, in turn.',
-    run: ({ store, stopQueue }) => void (stopQueue() || go.back(store)),
+    help: 'Closes detail, filter, hold; stops a queue; closes reports.',
+    run: ({ store, stopQueue }) => void (go.back(store) || stopQueue() || update.dismissWorks(store)),
   },
   {
     id: 'tag',

@@ -42,6 +42,7 @@ export const deedCommands: readonly Command[] = [
   deed('rollbackPrepared', 'Rollback prepared', 'Rolls the prepared transaction back that holds others up.'),
   deed('dropSlot', 'Drop slot', 'Drops the inactive replication slot.'),
   deed('runJob', 'Run job', 'Runs the job once, now.'),
+  deed('exactBloat', 'Exact bloat', 'Measures its bloat with pgstattuple: reads all of it.'),
   deed('pauseAll', 'Pause all', 'Pauses all databases of the PgBouncer.'),
   deed('resumeAll', 'Resume all', 'Ends a pause of the whole PgBouncer.'),
   {

@@ -5,6 +5,7 @@ import { whyNotAnything, whyNotNow } from './actions/guards.ts'
 import { actionById, actions } from './actions/index.ts'
 import { leftIndexes } from './actions/index-targets.ts'
 import { drawable } from './model/untrusted.ts'
+import { panels } from './panels/index.ts'
 import type { AnyList, AnyRow } from './panels/panel.ts'
 import { arrangedRows, listOf, selectedRow, viewOf } from './panels/shown.ts'
 import { awaitedBy } from './sessions.ts'
@@ -24,17 +25,24 @@ export type Acting = {
   readonly settled: (then: () => void) => void
 }
 
-/** The tagged rows of the list, wherever the filter hides some of them; without tags the row under the cursor. Null in an empty list. */
+/** The tagged rows of the list in the order they were tagged, also those that the filter hides; without tags the row under the cursor. Null in an empty list. */
 export function subjectOf(state: State): Subject | null {
   const list = listOf(state)
   const { tagged } = viewOf(state, list)
   if (tagged.length > 0) {
-    const those = new Set(tagged)
-    const rows = arrangedRows(state, list).selected.rows.filter(row => those.has(list.rowId(row)))
+    const byId = new Map<string, AnyRow>(arrangedRows(state, list).selected.rows.map(row => [list.rowId(row), row]))
+    const rows: readonly AnyRow[] = tagged.map(id => byId.get(id)).filter(row => row !== undefined)
     return { list: list.id, rows, missing: tagged.length - rows.length }
   }
   const chosen = selectedRow(state)
   return chosen ? { list: list.id, rows: [chosen.item.row], missing: 0 } : null
+}
+
+/** Tagged rows that the filter, or a folded row, hides. */
+function hiddenTags(state: State): number {
+  const list = listOf(state)
+  const shown = new Set(arrangedRows(state, list).items.map(({ id }) => id))
+  return viewOf(state, list).tagged.filter(id => !shown.has(id)).length
 }
 
 const actionsOn = (list: string) => actions.filter(action => action.lists.includes(list))
@@ -48,11 +56,12 @@ export function judge(action: AnyAction, subject: Subject, state: State): Judged
   if (subject.rows.length === 0) return whyNot('the tagged rows are no longer on the list; U takes the tags away')
   if (subject.rows.length > 1 && action.takes === 'one')
     return whyNot(`it is done to one row at a time, and ${subject.rows.length} are tagged; U takes the tags away`)
-  const rows = rowsMeant(action, subject, state)
+  const { rows, missing } = rowsMeant(action, subject, state)
   const several = rows.length > 1
   const targets: Frozen[] = []
   const leftOut: { label: string; why: string }[] = []
   if (subject.missing > 0) leftOut.push({ label: `${subject.missing} tagged`, why: 'no longer on the list' })
+  if (missing > 0) leftOut.push({ label: `${missing} of its parts`, why: 'not listed: only the largest tables are' })
   let first: WhyNot | null = null
   for (const row of rows) {
     const target = action.freeze(row, state)
@@ -72,13 +81,18 @@ export function judge(action: AnyAction, subject: Subject, state: State): Judged
     : (first ?? whyNot('there is no row'))
 }
 
+const listById = (id: string) => panels.flatMap(({ lists }) => lists).find(list => list.id === id) as AnyList
+
 /** A row that stands for others gives these, where it has any; one that is tagged besides is meant once. */
-function rowsMeant(action: AnyAction, { rows }: Subject, state: State): readonly AnyRow[] {
-  const meant = (row: AnyRow) => {
-    const instead = action.expand?.(row, state) ?? []
-    return instead.length > 0 ? instead : [row]
-  }
-  return [...new Set(rows.flatMap(meant))]
+function rowsMeant(action: AnyAction, { list, rows }: Subject, state: State): { rows: readonly AnyRow[]; missing: number } {
+  if (!action.expand) return { rows, missing: 0 }
+  const parts = rows.map(row => {
+    const instead = action.expand!(row, state)
+    return instead && instead.rows.length > 0 ? instead : { rows: [row], missing: 0 }
+  })
+  const { rowId } = listById(list)
+  const byId = new Map(parts.flatMap(part => part.rows).map(row => [rowId(row), row]))
+  return { rows: [...byId.values()], missing: parts.reduce((sum, part) => sum + part.missing, 0) }
 }
 
 const labelOf = (row: AnyRow) => (typeof row.pid === 'number' ? `pid ${row.pid}` : 'a row')
@@ -120,6 +134,7 @@ export function ask({ store, trailTrouble, poke }: Acting, action: AnyAction, su
     return
   }
   const { targets, leftOut } = judged
+  const hidden = hiddenTags(state)
   const watches = new Map(
     targets.flatMap(target => action.watches(target, state)).map(watch => [`${watch.server} ${watch.query.id}`, watch]),
   )
@@ -133,7 +148,7 @@ export function ask({ store, trailTrouble, poke }: Acting, action: AnyAction, su
     typed: '',
     seconds: field ? String(field.first) : null,
     top: 0,
-    note: null,
+    note: hidden > 0 && subject.rows.length > 1 ? `${hidden} of the tagged rows are hidden by the filter` : null,
     at: state.now,
     fresh: true,
     watches: [...watches.values()],
@@ -176,7 +191,11 @@ const leftSubject = (rows: ReturnType<typeof leftIndexes>): Subject => ({ list: 
 
 export function ableToDropLeft(state: State): true | string {
   const rows = leftIndexes(state)
-  if (rows.length === 0) return whyNotAnything(state)?.why ?? 'no REINDEX of pgvigil has left an invalid index behind'
+  if (rows.length === 0)
+    return (
+      whyNotAnything(state)?.why ??
+      'no REINDEX of this run has left an invalid index behind; all invalid ones: 6 Tables, F2 indexes'
+    )
   const judged = judge(actionById('dropIndex') as AnyAction, leftSubject(rows), state)
   return 'why' in judged ? judged.why : true
 }

@@ -1,7 +1,9 @@
 // Moving about: rows, panes, servers, intervals, sorting, finding and filtering. What the commands of navigation do.
 
+import type { Place } from './checks/check.ts'
 import { itemsOf, matches, sortOf } from './panels/arrange.ts'
 import { panels } from './panels/index.ts'
+import type { AnyList, AnyRow } from './panels/panel.ts'
 import { arrangedRows, listOf, panelOf, selectedIndex, viewOf } from './panels/shown.ts'
 import { workLines } from './panels/works.ts'
 import { idsOf } from './store/selectors.ts'
@@ -50,6 +52,41 @@ export function focusServer({ store, poke }: Moving, id: string): void {
   poke()
 }
 
+/** Shows the row of another pane that a place names, whatever filter, fold or other server is in the way. */
+export function goTo(context: Moving, place: Place): void {
+  const { store, poke } = context
+  const panel = panels.find(({ id }) => id === place.panel)
+  const list = panel?.lists.find(({ id }) => id === place.list)
+  if (!panel || !list) return
+  const server = place.row?.server
+  if (panel.scope === 'server' && typeof server === 'string') focusServer(context, server)
+  update.showPanel(store, panel.id)
+  update.focusList(store, panel.id, list.id)
+  update.changeList(store, list.id, { filter: '' })
+  poke()
+  const fields = Object.entries(place.row ?? {})
+  const { rows } = list.select(store.getState())
+  const row = fields.length === 0 ? undefined : rows.find(one => fields.every(([name, value]) => one[name] === value))
+  if (row) update.changeList(store, list.id, { selectedId: list.rowId(row), opened: openedTo(list, rows, row, store.getState()) })
+  else if (fields.length > 0) update.say(store, 'it is not on this list any more', 'warning')
+}
+
+/** Rows of a folding tree that must be open for a row to be seen. */
+function openedTo(list: AnyList, rows: readonly AnyRow[], row: AnyRow, state: State): readonly string[] {
+  const { opened } = viewOf(state, list)
+  if (!list.folds) return opened
+  const nodeId = list.treeId ?? list.rowId
+  const byNode = new Map(rows.map(one => [nodeId(one), one]))
+  const above: string[] = []
+  for (let id = list.parentId?.(row) ?? null; id !== null && above.length < rows.length; ) {
+    const parent = byNode.get(id)
+    if (!parent) break
+    above.push(list.rowId(parent))
+    id = list.parentId?.(parent) ?? null
+  }
+  return [...new Set([...opened, ...above])]
+}
+
 export function stepInterval({ store, poke }: Moving, step: number): void {
   const { intervalMs } = store.getState().settings
   const next = step > 0 ? intervalsMs.find(ms => ms > intervalMs) : intervalsMs.findLast(ms => ms < intervalMs)
@@ -80,13 +117,15 @@ export function move({ store, poke }: Moving, to: (index: number, length: number
   if (state.view.detail) poke()
 }
 
-export function back(store: Store): void {
+/** Closes what is open before the list. False: nothing is. */
+export function back(store: Store): boolean {
   const state = store.getState()
   const list = listOf(state)
   if (state.view.detail) update.setDetail(store, false)
   else if (viewOf(state, list).filter !== '') update.changeList(store, list.id, { filter: '' })
   else if (state.held) update.toggleHold(store)
-  else update.dismissWorks(store)
+  else return false
+  return true
 }
 
 export function openPrompt({ store }: Moving, kind: 'find' | 'filter'): void {

@@ -3,13 +3,17 @@
 
 import type { Target } from './config/conninfo.ts'
 import { factsFromRow, pgbouncerFacts } from './server/facts.ts'
+import { failureOf } from './server/failure.ts'
+import { lookAtFileSystems } from './server/file-systems.ts'
 import { openSession, type Part, type ReadResult, type Session } from './server/session.ts'
 import { DialError, dialMs } from './server/socket.ts'
 import { ServerError, type WireRow } from './server/wire.ts'
+import { type StorageRow, storage } from './sql/databases.ts'
+import { type ShutdownRow, shutdown } from './sql/events.ts'
 import { showConfig, showVersion } from './sql/pgbouncer.ts'
 import { pickVariant, type Query, type Untrusted } from './sql/query.ts'
 import { facts as factsQuery } from './sql/server.ts'
-import type { Link, LinkWord, ServerFacts, SourceEvent, Want } from './store/state.ts'
+import type { Link, ServerFacts, SourceEvent, Want } from './store/state.ts'
 
 export type PollerOptions = {
   readonly servers: readonly { readonly id: string; readonly target: Target }[]
@@ -36,17 +40,22 @@ export type Poller = {
 
 /** No statement may take longer on a server; those of a tick are bounded by the interval besides. */
 const longestStatementMs = 5000
+/** What has a pace of its own and this one or a shorter one takes little time. Seconds. */
+const quickEverySeconds = 5
 /** A lent statement may stand behind one of those. Milliseconds. */
 const lendMs = longestStatementMs + 3000
 /** A server that answers, but slower than its bound, is given more time: so many times its bound at the most. */
 const mostPatience = 4
 /** Each row whose detail was opened is a want of its own: they are not kept for ever. */
 const rememberedWants = 500
+/** What has waited for a lock in vain is not asked again for so long: what needs no lock must not wait behind it at each tick. Milliseconds. */
+const lockedPauseMs = 2000
 /** After a refusal of several statements as one each is asked by itself for so long. Milliseconds. */
 const apartMs = 30_000
 /** SQLSTATE of a lock_timeout. */
 const lockNotAvailable = '55P03'
-const retry = { firstMs: 250, capMs: 5000, jitter: 0.2, deniedMs: 30_000 }
+// With the jitter never more than 5 s: so soon after a server is back it is LIVE.
+const retry = { firstMs: 250, capMs: 4000, jitter: 0.2, deniedMs: 30_000 }
 /** A session that was lost sooner than this is another failure in a row, not a success that ends the row. Milliseconds. */
 const lastingMs = 5000
 
@@ -78,6 +87,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   // When each want was last begun, by query and values: what says whether it is due.
   const begunAt = new Map<string, number>()
   let link: Link = { state: 'connecting', word: 'CONNECTING', since: Date.now(), why: null }
+  // Wants that met a lock, and until when they are not asked again.
+  const heldBackUntil = new Map<string, number>()
   // Rounds of `forEach` queries that are not through yet, by query.
   const rounds = new Map<
     string,
@@ -90,6 +101,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
       retried: Set<string>
     }
   >()
+  /** SQLSTATE that the last session ended with. */
+  let endedBy: string | null = null
   let patience = 1
   let slowestMs = 0
   // Until then nothing is asked together: one of the statements was refused, and the others must not wait for it.
@@ -100,8 +113,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   const statementMs = () => Math.round(answerMs() * 0.8)
   const connectMs = () => dialMs(target, Math.min(5000, Math.max(1500, 2 * options.intervalMs())))
 
-  function report(next: Omit<Link, 'since'>, tls?: Session['tls']): void {
-    link = { ...next, since: next.word === link.word ? link.since : Date.now() }
+  function report(next: Omit<Link, 'since' | 'at'>, tls?: Session['tls'], at = Date.now()): void {
+    link = { ...next, at, since: next.word === link.word ? link.since : at }
     receive({ kind: 'link', server: id, link, ...(tls ? { tls } : {}) })
   }
 
@@ -120,13 +133,14 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
 
   async function connect(): Promise<boolean> {
     try {
-      const opened = await openSession(target, connectMs(), statementMs())
+      const opened = await openSession(target, connectMs(), statementMs(), () => wake?.())
       if (stopped) {
         opened.close()
         return false
       }
       session = opened
       begunAt.clear()
+      heldBackUntil.clear()
       rounds.clear()
       apartUntil = 0
       await readFacts()
@@ -135,15 +149,17 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
     } catch (error) {
       session?.close()
       session = null
-      if (!stopped) reportFailure(error)
+      if (!stopped) reportFailure(error, false)
       return false
     }
   }
 
-  function reportFailure(error: unknown): void {
-    const { word, why } = failureOf(error)
+  function reportFailure(error: unknown, served: boolean): void {
+    const { word, why, code, at } = failureOf(error, endedBy, served)
     const wants = error instanceof DialError ? error.wants : null
-    report({ state: 'down', word, why: drawable(why), ...(wants ? { wants } : {}) })
+    if (word === 'CONNECTING') endedBy = code
+    const state = word === 'CONNECTING' ? 'connecting' : 'down'
+    report({ state, word, why: drawable(why), code, ...(wants ? { wants } : {}) }, undefined, at)
   }
 
   async function readFacts(): Promise<void> {
@@ -209,6 +225,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   }
 
   function due(query: Query, key: string): boolean {
+    if (Date.now() < (heldBackUntil.get(key) ?? 0)) return false
     const last = begunAt.get(key)
     if (last === undefined) return true
     // A poke comes between two ticks: what was asked within this interval is not asked again.
@@ -240,14 +257,31 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
     }
   }
 
-  async function readWant({ query, params }: Want): Promise<void> {
+  async function readWant(want: Want): Promise<void> {
+    const { query, params } = want
     const text = textOf(query)
     if (text === null) return
     try {
-      receive({ kind: 'sample', sample: { server: id, query: query.id, skipped: [], ...(await ask(query, text, params)) } })
+      const result = await ask(query, text, params)
+      receive({ kind: 'sample', sample: { server: id, query: query.id, skipped: [], ...result } })
+      if (query === storage) void lookAround(result.rows as readonly StorageRow[])
+      if (query.id === shutdown.id) leaveLast(result.rows[0] as ShutdownRow | undefined)
     } catch (error) {
       refusedOrThrow(query, error)
+      if ((error as ServerError).code === lockNotAvailable) heldBackUntil.set(keyOf(want), Date.now() + lockedPauseMs)
     }
+  }
+
+  /** Beside the readings, and never in their way. */
+  async function lookAround(rows: readonly StorageRow[]): Promise<void> {
+    const fileSystems = await lookAtFileSystems(target, rows, Date.now)
+    if (!stopped) receive({ kind: 'fileSystems', server: id, fileSystems })
+  }
+
+  /** A smart stop waits for all sessions to end: ours is of use while others hold it up, and must not be what holds it up. */
+  function leaveLast(row: ShutdownRow | undefined): void {
+    if (!row || (row.status as unknown) !== 'stopping' || row.others > 0) return
+    throw new ServerError('lost', 'the server is shutting down (smart stop), and our session was the last', '57P03')
   }
 
   /** The text for this server; null when there is none, which has been reported then. */
@@ -261,7 +295,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
 
   function refusedOrThrow(query: Query, error: unknown): void {
     if (!(error instanceof ServerError) || error.kind !== 'refused') throw error
-    if (error.code === '57014' && query.every === 'tick') {
+    if (error.code === '57014' && isQuick(query)) {
       patience = Math.min(mostPatience, patience * 2)
       slowestMs = Number.POSITIVE_INFINITY
     }
@@ -273,10 +307,10 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
 
   async function ask(query: Query, text: string, values: readonly (string | number)[]): Promise<ReadResult> {
     const current = session as Session
-    const ownPace = query.every !== 'tick' && !query.light
-    await current.limitStatements(ownPace ? longestStatementMs : statementMs(), answerMs())
-    const result = await current.read(query, text, values, ownPace ? longestStatementMs + 500 : answerMs())
-    if (!ownPace) slowestMs = Math.max(slowestMs, result.tookMs)
+    const quick = isQuick(query)
+    await current.limitStatements(quick ? statementMs() : longestStatementMs, answerMs())
+    const result = await current.read(query, text, values, quick ? answerMs() : longestStatementMs + 500)
+    if (quick) slowestMs = Math.max(slowestMs, result.tookMs)
     return result
   }
 
@@ -340,6 +374,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
         // A poke asks for what is new on the screen and leaves the beat of the ticks as it is; a shorter interval counts at once.
         while (!stopped && Date.now() < nextAt()) {
           await pause(nextAt() - Date.now())
+          const lost = session?.lost()
+          if (lost) throw lost
           if (Date.now() >= nextAt()) break
           await tick()
           await betweenTicks(nextAt)
@@ -351,7 +387,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
         if (!(error instanceof ServerError)) throw error
         if (error.kind === 'silent') patience = Math.min(mostPatience, patience * 2)
         if (error.kind === 'silent') report({ state: 'stale', word: 'STALE', why: error.message })
-        else report({ state: 'connecting', word: 'CONNECTING', why: drawable(error.message) })
+        else reportFailure(error, true)
         // A session that has served is made good at once; a server that takes us and drops us again and again is not stormed.
         if (Date.now() - openedAt >= lastingMs) failures = 0
         else await backOff()
@@ -382,19 +418,11 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   }
 }
 
-function spread(ms: number): number {
-  return ms * (1 + retry.jitter * (2 * Math.random() - 1))
+/** What is asked so often is bounded as the queries of a tick are: a server that hangs is to be noticed as soon in the middle of it. */
+function isQuick({ every, light }: Query): boolean {
+  return light === true || every === 'tick' || every <= quickEverySeconds
 }
 
-/** The state of the link in a DBA's word, told by SQLSTATE where there is one. */
-function failureOf(error: unknown): { word: LinkWord; why: string } {
-  const { message, code = null } = error as { message: string; code?: string | null }
-  if (code === '53300') return { word: 'FULL', why: message }
-  if (code === '57P03') {
-    if (/shutting down/.test(message)) return { word: 'STOPPING', why: message }
-    return { word: /recovery/.test(message) ? 'RECOVERY' : 'STARTING', why: message }
-  }
-  if (error instanceof DialError && error.permanent) return { word: 'DENIED', why: message }
-  if (error instanceof DialError || error instanceof ServerError) return { word: 'DOWN', why: message }
-  throw error
+function spread(ms: number): number {
+  return ms * (1 + retry.jitter * (2 * Math.random() - 1))
 }

@@ -7,7 +7,9 @@ import { drawable, raw, type Untrusted, untrusted } from './model/untrusted.ts'
 import { panels } from './panels/index.ts'
 import type { AnyList, Panel } from './panels/panel.ts'
 import { namesOf } from './sessions.ts'
-import type { Query } from './sql/query.ts'
+import { indexes } from './sql/indexes.ts'
+import { ourRole, type Query } from './sql/query.ts'
+import { tables } from './sql/tables.ts'
 import { linkOf, read, rowsOf } from './store/selectors.ts'
 import type { Sample, ServerState, State } from './store/state.ts'
 
@@ -36,14 +38,16 @@ export function sights(state: State, server: ServerState): readonly Sight[] {
       const queries = list.needs.filter(query => concerns(query, server, state))
       // A list of PgBouncers only helps itself to sessions, and the other way round.
       if (queries.length === 0 || list.needs[0]?.on !== server.kind) return []
+      if (list.id === 'health') return [healthSight(state, server, panel, queries)]
       return [sight(state, server, panel, list, queries)]
     }),
   )
 }
 
 function concerns(query: Query, server: ServerState, state: State): boolean {
-  if (query.on !== server.kind || query.params?.includes('selectedPid')) return false
+  if (query.on !== server.kind || query.params?.some(param => param !== 'queryBytes')) return false
   if (query.needs?.extension === 'timescaledb' && server.id !== state.settings.timescaleId) return false
+  if (query.needs?.superuser && !server.facts?.superuser) return false
   return query.needs?.role === undefined || query.needs.role === server.role
 }
 
@@ -91,6 +95,18 @@ function sight(state: State, server: ServerState, panel: Panel, list: AnyList, q
   return { pane, sees: 'all', what: '', remedy: null }
 }
 
+/** A check that lacks something says so itself; what it asks that other panes don't are functions that take a GRANT. */
+function healthSight(state: State, server: ServerState, panel: Panel, queries: readonly Query[]): Sight {
+  const denied = queries.flatMap(query => {
+    const reading = read(state, server.id, query)
+    return reading.kind === 'unavailable' && reading.remedy.startsWith('GRANT') ? [reading] : []
+  })
+  if (denied.length === 0) return { pane: panel.title, sees: 'all', what: '', remedy: null }
+  const grants = [...new Set(denied.flatMap(({ remedy }) => remedy.match(/GRANT [^;]*;/g) ?? []))]
+  const remedy = grants.join(' ').replaceAll(ourRole, drawable(sqlName(server.user)))
+  return { pane: panel.title, sees: 'part', what: denied.map(({ reason }) => reason).join('; '), remedy }
+}
+
 /** How many databases or tablespaces our role may not have measured. */
 function hiddenSizes(state: State, server: ServerState, list: AnyList): number {
   if (list.id !== 'databases' && list.id !== 'tablespaces') return 0
@@ -128,6 +144,11 @@ const onPrimary = new Set(['commitPrepared', 'rollbackPrepared'])
 
 function applies({ id, lists }: AnyAction, server: ServerState, state: State): boolean {
   if (server.role === 'primary' ? onStandby.has(id) : server.role === 'standby' && onPrimary.has(id)) return false
+  // Where it is not installed no role lacks anything for it.
+  if (id === 'exactBloat' && server.facts?.pgstattupleSchema === null) return false
+  // Of nothing there is nothing that could be lacking.
+  if (lists[0] === 'tables' && rowsOf(state, server.id, tables).length === 0) return false
+  if (lists[0] === 'indexes' && rowsOf(state, server.id, indexes).length === 0) return false
   const ofTimescale = lists.some(list => list === 'chunks' || list === 'jobs')
   return (
     !ofTimescale ||
@@ -172,13 +193,19 @@ export function roleStatements(state: State, server: ServerState): readonly stri
     `-- PostgreSQL ${drawable(facts?.versionText)} at ${drawable(server.id)}`,
     '-- A role that watches: sees all, changes nothing.',
     ...role('pgvigil_monitor', ['pg_monitor', ...reserved]),
-    '-- A role that acts as well: signals sessions, pauses replay, drops slots.',
+    "-- For Health to read the server's log, where the server keeps one (these functions read any file of the data directory):",
+    '--   GRANT EXECUTE ON FUNCTION pg_catalog.pg_current_logfile(text), pg_catalog.pg_read_binary_file(text,bigint,bigint) TO pgvigil_monitor;',
+    `-- A role that acts as well: signals sessions, pauses replay, drops slots${version >= 170000 ? ', vacuums and reindexes' : ''}.`,
     ...role('pgvigil_operator', [
       'pg_monitor',
       'pg_signal_backend',
       ...(version >= 180000 ? ['pg_signal_autovacuum_worker'] : []),
+      ...(version >= 170000 ? ['pg_maintain'] : []),
       ...reserved,
     ]),
+    ...(version >= 170000
+      ? []
+      : ['-- VACUUM and REINDEX take the owner of each table: GRANT that role, unless it is a superuser.']),
     'ALTER ROLE pgvigil_operator REPLICATION;  -- to drop slots',
     'GRANT EXECUTE ON FUNCTION pg_catalog.pg_wal_replay_pause(), pg_catalog.pg_wal_replay_resume() TO pgvigil_operator;',
     ...timescaleStatements(state, server),

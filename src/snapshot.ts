@@ -9,6 +9,7 @@ import { panels } from './panels/index.ts'
 import type { Absence, AnyList, AnyRow, Panel } from './panels/panel.ts'
 import { silentServer } from './panels/shown.ts'
 import { wantedByLists } from './panels/wanted.ts'
+import { storage } from './sql/databases.ts'
 import { dataAgeMs, idsOf, linkOf } from './store/selectors.ts'
 import type { ServerState, State } from './store/state.ts'
 import { freshListView, type Store } from './store/store.ts'
@@ -90,7 +91,7 @@ function write(text: string): Promise<void> {
   return new Promise(resolve => process.stdout.write(`${text}\n`, () => resolve()))
 }
 
-/** Resolves when every server has given two samples of what is asked each tick and one of the rest, or has said why not. */
+/** Resolves when every server has given two samples of what is asked each tick or has rates, and one of the rest, or has said why not. */
 export function settled(store: Store, atMostMs: number, wanted: (id: string) => ReturnType<typeof wantedByLists>): Promise<void> {
   return new Promise(resolve => {
     const timer = setTimeout(done, atMostMs)
@@ -144,14 +145,22 @@ function isSettled(server: ServerState, wants: ReturnType<typeof wantedByLists>)
     const entry = server.readings[query.id]
     if (!entry) return false
     if (entry.problem) return true
-    return query.every === 'tick' ? entry.previous !== null : entry.sample !== null
+    if (query === storage) return server.fileSystems !== null
+    return query.every === 'tick' || query.rates ? entry.previous !== null : entry.sample !== null
   })
 }
 
-type Part = { readonly id: string | null; readonly rows: readonly AnyRow[]; readonly unavailable: Absence | null }
+/** `empty`: what to say where nothing is wrong and there are no rows; left out: the list's own words. */
+type Part = {
+  readonly id: string | null
+  readonly rows: readonly AnyRow[]
+  readonly unavailable: Absence | null
+  readonly empty?: string | undefined
+}
 
 /** A list's rows, and why there are none: of the whole cluster (`id` null), or apart for each server where a pane shows one. */
-function partsOfList(state: State, panel: Panel, list: AnyList): readonly Part[] {
+function partsOfList(state: State, panel: Panel, list: AnyList, count: Plan['count']): readonly Part[] {
+  if (list.remembered && count === null) return [{ id: null, rows: list.select(state).rows, unavailable: list.remembered }]
   if (panel.scope === 'cluster') return [absent(state, panel, list.select(state), null)]
   const ids = idsOf(state, 'postgres')
   if (ids.length > 0) return ids.map(id => absent(state, panel, list.select(focusedOn(state, id)), id))
@@ -161,9 +170,9 @@ function partsOfList(state: State, panel: Panel, list: AnyList): readonly Part[]
 }
 
 function absent(state: State, panel: Panel, selected: ReturnType<AnyList['select']>, id: string | null): Part {
-  const { rows, unavailable, waiting } = selected
+  const { rows, unavailable, waiting, empty } = selected
   if (unavailable) return { id, rows, unavailable: { reason: unavailable.reason, remedy: unavailable.remedy } }
-  if (!waiting) return { id, rows, unavailable: null }
+  if (!waiting) return { id, rows, unavailable: null, empty }
   const reason = silentServer(state, id ? [id] : state.order) ?? `no answer in time for ${panel.title}`
   return { id, rows, unavailable: { reason, remedy: 'see to the server, then look again' } }
 }
@@ -182,7 +191,7 @@ export function jsonDocument(state: State, plan: Pick<Plan, 'lists' | 'count'>):
     servers: state.order.map(id => serverEntry(state, state.servers[id]!)),
     panels: Object.fromEntries(
       plan.lists.map(({ panel, list }) => {
-        const parts = partsOfList(state, panel, list)
+        const parts = partsOfList(state, panel, list, plan.count)
         const rows = parts.flatMap(part => part.rows)
         const unavailable = rows.length > 0 ? null : (parts.find(part => part.unavailable)?.unavailable ?? null)
         return [list.id, { unavailable, rows }]
@@ -211,13 +220,13 @@ function textDocument(state: State, plan: Plan): string {
   const columns = process.stdout.columns || 160
   const lines = headerLines(state, columns).map(plain)
   for (const { panel, list } of plan.lists) {
-    for (const { id, rows, unavailable } of partsOfList(state, panel, list)) {
+    for (const { id, rows, unavailable, empty } of partsOfList(state, panel, list, plan.count)) {
       lines.push(
         '',
         [panel.title, ...(list.title === panel.title ? [] : [list.title]), ...(id ? [`@ ${drawable(id)}`] : [])].join(' '),
       )
       if (rows.length > 0) lines.push(...tableLines(list, arrange(list, rows, freshListView, false), columns).map(plain))
-      else lines.push(unavailable ? `  ${unavailable.reason}; ${unavailable.remedy}` : `  ${list.empty}`)
+      else lines.push(unavailable ? `  ${unavailable.reason}; ${unavailable.remedy}` : `  ${empty ?? list.empty}`)
     }
   }
   return lines.map(line => (state.settings.ascii ? asciiOnly(line) : line).trimEnd()).join('\n')

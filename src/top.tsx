@@ -3,12 +3,14 @@
 import { once } from 'node:events'
 import { writeSync } from 'node:fs'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
+import { createAlarm } from './alarm.ts'
 import { type Cluster, neverLive, openCluster, refusals, startCluster } from './cluster.ts'
 import type { Context } from './commands.ts'
 import { keysAreThrough } from './deeds.ts'
 import { createGlass } from './glass.ts'
 import { dispatch } from './keys/dispatch.ts'
 import { createKeyParser } from './keys/keypress.ts'
+import { memoryKeeper } from './memory.ts'
 import { defaultThresholds } from './model/thresholds.ts'
 import { drawable, drawableLines } from './model/untrusted.ts'
 import { followSelected } from './navigate.ts'
@@ -353,9 +355,13 @@ function openScreen({ ui: { render, App }, first, start, told, resolve }: Parts)
   })
 
   const meter = ownCost()
+  const alarm = createAlarm()
+  const keepMemory = memoryKeeper()
   const clock = setInterval(() => {
     const { store } = current
     update.setNow(store, Date.now(), meter())
+    update.addEvents(store, alarm(store.getState()))
+    keepMemory()
     followSelected(store)
     if (current !== first || !neverLive(store.getState())) return
     void end(1, { words: refusals(store.getState()) })

@@ -66,7 +66,20 @@ export function trailTable(lines: readonly AuditLine[]): string[] {
 
 /** What identifies a target, in short. */
 function targetText(target: Readonly<Record<string, unknown>>): string {
-  const named = ['pid', 'gid', 'slot_name', 'chunk', 'job_id', 'id', 'usename', 'datname', 'database', 'application_name']
+  const named = [
+    'pid',
+    'gid',
+    'slot_name',
+    'chunk',
+    'table',
+    'index',
+    'job_id',
+    'id',
+    'usename',
+    'datname',
+    'database',
+    'application_name',
+  ]
   const told = named.flatMap(key => {
     const value = target?.[key]
     if (value === null || value === undefined || value === '') return []

@@ -1,6 +1,7 @@
 // From a configuration to what runs: the state to start with and the poller that fills it. For the live monitor and for snapshot.
 
 import type { Config, Server } from './config/config.ts'
+import { watchLocalDisks } from './local-disk.ts'
 import { drawable } from './model/untrusted.ts'
 import { type Poller, startPoller } from './poller.ts'
 import type { State, Want } from './store/state.ts'
@@ -20,13 +21,14 @@ export function watch(
   wanted: (state: State, serverId: string) => readonly Want[],
 ): Watch {
   const servers: readonly Server[] = [...config.servers, ...config.pgbouncers]
-  const seeds = servers.map(({ id, kind, hosts, user, database }) => ({
+  const seeds = servers.map(({ id, kind, hosts, user, database, capacity }) => ({
     id,
     kind,
     host: hosts[0].host,
     port: hosts[0].port,
     user,
     database,
+    capacity,
   }))
   const settings = {
     intervalMs: config.intervalMs,
@@ -43,6 +45,7 @@ export function watch(
     queryBytes,
   }
   const store = createAppStore(createState(seeds, settings, panel, Date.now()))
+  watchLocalDisks(store)
   const poller = startPoller({
     servers: servers.map(server => ({ id: server.id, target: server })),
     receive: event => receive(store, event),

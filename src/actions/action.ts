@@ -22,13 +22,18 @@ export type Question = {
   readonly follows: readonly Line[]
 }
 
-/** How it ended. `say`: one drawable sentence. */
-export type Report = { readonly outcome: Outcome; readonly say: string }
+/** Rows that another row stands for. `missing`: how many more there are, which are not listed. */
+export type Parts<Row> = { readonly rows: readonly Row[]; readonly missing: number }
+
+/** How it ended. `say`: one drawable sentence. `remark`: it is worth telling also when all went well, and among many. */
+export type Report = { readonly outcome: Outcome; readonly say: string; readonly remark?: boolean }
 
 /** What a running deed has in its hands. */
 export type Hands = {
   /** The deed's own connection, opened at the first call and closed by perform.ts. Throws DialError or ServerError. */
   open(options?: Omit<DeedOptions, 'deadlineMs'>): Promise<DeedSession>
+  /** The connection is of no use any more: the next open() makes another. */
+  close(): void
   /** The session that reads, for when no new one can be had (no slot is free, a catalog is locked): quick statements only. Null: there is none. */
   lend(text: string, values: readonly (string | number)[]): Promise<readonly WireRow[] | null>
   /** A first word while the outcome is still awaited. */
@@ -65,8 +70,8 @@ export type Action<Row = Readonly<Record<string, unknown>>, T extends Frozen = F
   readonly on: 'postgres' | 'pgbouncer'
   /** What our role lacks for it on a server as a whole, whatever the target; null: nothing. What guards say of a target comes besides. */
   readonly right: (server: string, state: State) => WhyNot | null
-  /** The rows that a row stands for, when it is done to each of these instead: the chunks of a hypertable. Null: to the row itself. */
-  readonly expand?: (row: Row, state: State) => readonly Row[] | null
+  /** What a row stands for, when it is done to each of these instead: the chunks of a hypertable. Null: to the row itself. */
+  readonly expand?: (row: Row, state: State) => Parts<Row> | null
   /** The target that a row is, with all that identifies it; or why the row is none. */
   readonly freeze: (row: Row, state: State) => T | WhyNot
   /** What of the target itself stands in the way; null: nothing. Read-only mode and servers that don't answer are perform's affair. */

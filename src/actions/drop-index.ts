@@ -3,46 +3,62 @@
 import { bytes } from '../model/format.ts'
 import { isInvalid, isLeftover } from '../model/indexes.ts'
 import { drawable, is, raw } from '../model/untrusted.ts'
-import { ServerError } from '../server/deed.ts'
+import { type DeedSession, ServerError } from '../server/deed.ts'
 import { activity } from '../sql/activity.ts'
 import { indexes } from '../sql/indexes.ts'
 import { locks } from '../sql/locks.ts'
 import { indexNow } from '../sql/maintenance.ts'
 import { names } from '../sql/server.ts'
 import { rowsOf } from '../store/selectors.ts'
-import { action, type Hands, type Line, type Report, whyNot } from './action.ts'
+import type { State } from '../store/state.ts'
+import { action, type Hands, type Line, type Report, type WhyNot, whyNot } from './action.ts'
+import { ourRole } from './guards.ts'
+import { awaitTable, waitsLong, whyShared } from './hold.ts'
 import { freezeIndex, type IndexSeen, type IndexTarget, indexGone, indexHead, indexHit, indexRecord } from './index-targets.ts'
-import { awaitTable, locked, lockTimeoutMs, ownerGrant, ownersGrant, standbyRefuses } from './relations.ts'
+import { lockTimeoutMs, ownerGrant, ownersGrant, standbyRefuses } from './relations.ts'
 import { toType, typable } from './words.ts'
 
 /** The name stands as format('%I.%I') gave it. */
 const dropStatement = ({ qualified, concurrently }: IndexTarget) => `DROP INDEX ${concurrently}${raw(qualified)}`
 
-async function runDrop(target: IndexTarget, hands: Hands): Promise<Report> {
-  const session = await hands.open({ lockTimeoutMs })
+/** Why it is not to be dropped after all; null: it is the invalid index that was shown. Throws ServerError. */
+async function whyKept(target: IndexTarget, session: DeedSession, hands: Hands): Promise<Report | null> {
   const [now] = (await session.run(indexNow, [String(target.indexrelid)])).rows
-  if (!now) {
-    hands.dropped(target.indexrelid)
-    return { outcome: 'already gone', say: 'already gone: nothing was done' }
-  }
+  if (!now || now.indisvalid === 't') hands.dropped(target.indexrelid)
+  if (!now) return { outcome: 'already gone', say: 'already gone: nothing was done' }
   if (now.qualified !== raw(target.qualified)) {
     return { outcome: 'refused', say: `nothing was done: it is called ${drawable(now.qualified)} now` }
   }
   if (now.indisvalid === 't') return { outcome: 'refused', say: 'nothing was done: the index is valid now' }
-  if (now.building === 't') return { outcome: 'refused', say: 'nothing was done: somebody is building it' }
-  let begun = false
+  return now.building === 't' ? { outcome: 'refused', say: 'nothing was done: somebody builds indexes of its table' } : null
+}
+
+async function runDrop(target: IndexTarget, hands: Hands): Promise<Report> {
+  const session = await hands.open({ lockTimeoutMs })
+  const stands = whyShared(session) ?? (await whyKept(target, session, hands))
+  if (stands) return stands
   try {
-    await awaitTable(session, target.table_qualified)
-    begun = true
+    const held = await awaitTable(session, target.indrelid, target.table_qualified, 'ShareUpdateExclusiveLock')
+    // Whoever held the table may have made it valid, or given its name to another one.
+    const since = held ?? (await whyKept(target, session, hands))
+    if (since) return since
+    await waitsLong(session)
     await session.runAlone(dropStatement(target), null)
   } catch (error) {
     if (!(error instanceof ServerError) || error.kind !== 'refused') throw error
-    if (!begun && error.code === '55P03') return locked(session, target.indrelid)
     if (error.code !== '57014' || !hands.stopping()) throw error
     return { outcome: 'failed', say: 'cancelled: the index is there still, and invalid' }
   }
   hands.dropped(target.indexrelid)
   return { outcome: 'done', say: `dropped${target.total_bytes === null ? '' : `: ${bytes(target.total_bytes)} freed`}` }
+}
+
+/** Nobody but a superuser may use the schema of TOAST tables, unless it was granted. */
+function toastGuard({ table_qualified, server }: IndexTarget, state: State): WhyNot | null {
+  if (!raw(table_qualified).startsWith('pg_toast.') || state.servers[server]?.facts?.superuser !== false) return null
+  return whyNot(
+    `it takes a superuser, since it is of a TOAST table (or GRANT USAGE ON SCHEMA pg_toast TO ${ourRole(state, server)};)`,
+  )
 }
 
 const dropIndexAction = action<IndexSeen, IndexTarget>({
@@ -67,6 +83,8 @@ const dropIndexAction = action<IndexSeen, IndexTarget>({
       return whyNot('it is of a partitioned table: a partition lacks its part, and CONCURRENTLY is not possible')
     if (target.conname !== null)
       return whyNot(`it belongs to constraint ${drawable(target.conname)}: ALTER TABLE ... DROP CONSTRAINT`)
+    const toast = toastGuard(target, state)
+    if (toast) return toast
     return target.owned ? null : whyNot(`no right: ${ownerGrant(target.server, state, target.owner, target.table_qualified)}`)
   },
   words: target => [toType(typable(target.indexrelname) ?? String(target.indexrelid))],

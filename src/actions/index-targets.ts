@@ -24,6 +24,7 @@ export function freezeIndex(row: IndexSeen, state: State): IndexTarget {
     ...placeOf(state, row.server),
     label: labelOf(row),
     concurrently: concurrently(state, row.server),
+    relations: [indrelid, indexrelid],
     ...{ indexrelid, indrelid, qualified, indexrelname, table_qualified, relkind, owned, maintains, owner, conname },
     ...{ indisvalid, indisready, indisexclusion, building, total_bytes, idx_scan },
   }
@@ -53,13 +54,13 @@ export const indexRecord = ({ indexrelid, qualified, table_qualified, total_byte
   total_bytes,
 })
 
-/** The invalid indexes that deeds of ours have left behind, as the list of indexes would show them. Of one server at a time. */
+/** The invalid indexes that deeds of ours have left behind, as the list of indexes would show them: those of the server in focus, else of one of them. */
 export function leftIndexes(state: State): readonly IndexSeen[] {
-  const all = state.works.flatMap(({ server, items }) =>
-    items.flatMap(item => (item.left ?? []).map(index => ({ server, ...index }))),
-  )
+  const { leftIndexes: all, view } = state
+  const up = all.filter(({ server }) => state.servers[server]?.link.state !== 'down')
+  const server = [...up, ...all].find(index => index.server === view.focus)?.server ?? (up[0] ?? all[0])?.server
   return all
-    .filter(({ server }) => server === all[0]?.server)
+    .filter(index => index.server === server)
     .map(index => {
       // The list may be older than what was left behind, and show it as being built.
       const listed = indexesOf(state, index.server).find(row => row.indexrelid === index.indexrelid)

@@ -3,6 +3,7 @@
 import type { AnyAction } from './action.ts'
 import { chunkActions } from './chunks.ts'
 import { dropIndexActions } from './drop-index.ts'
+import { exactBloatActions } from './exact-bloat.ts'
 import { poolActions } from './pools.ts'
 import { preparedActions } from './prepared.ts'
 import { reindexActions } from './reindex.ts'
@@ -18,6 +19,7 @@ export const actions: readonly AnyAction[] = [
   ...vacuumActions,
   ...reindexActions,
   ...dropIndexActions,
+  ...exactBloatActions,
   ...poolActions,
 ]
 

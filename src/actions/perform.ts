@@ -3,9 +3,10 @@
 
 import type { Audit, AuditDeed } from '../audit.ts'
 import type { Target } from '../config/conninfo.ts'
-import { drawable } from '../model/untrusted.ts'
+import { drawable, raw } from '../model/untrusted.ts'
 import { type DeedSession, DialError, dialMs, openDeed, quickMs, ServerError, unsent, type WireRow } from '../server/deed.ts'
 import { cancelOwn, instance } from '../sql/deeds.ts'
+import { queueToStop } from '../store/selectors.ts'
 import type { Confirm, Frozen, State, Work } from '../store/state.ts'
 import type { Store } from '../store/store.ts'
 import * as update from '../store/updates.ts'
@@ -80,17 +81,19 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
   ): Promise<void> {
     const hands = handsFor(work, targets[0] as Frozen, seconds)
     const doItem = async (target: Frozen, index: number) => {
-      const tell = (report: Report, ended: boolean) =>
-        update.changeWorkItem(store, work.id, index, { outcome: report.outcome, say: report.say, ended })
+      const tell = (report: Report, ended: boolean) => update.changeWorkItem(store, work.id, index, { ...report, ended })
       if (workOf(work.id)?.stopping !== 'no') {
         tell({ outcome: 'skipped', say: 'stopped before it began' }, true)
         return
       }
       update.changeWorkItem(store, work.id, index, { begunAt: Date.now() })
-      const mine: OwnHands = {
+      const mine: Hands = {
         ...hands,
         tell: report => tell(report, false),
-        leaves: left => update.changeWorkItem(store, work.id, index, { left }),
+        leaves: left => {
+          update.addLeftIndexes(store, work.server, left)
+          update.changeWorkItem(store, work.id, index, { left: left.map(({ indexrelid }) => indexrelid) })
+        },
       }
       tell(await doOne(action, target, mine, work.id, why), true)
     }
@@ -125,7 +128,7 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
     return mine
   }
 
-  async function doOne(action: AnyAction, target: Frozen, hands: OwnHands, workId: number, why?: string): Promise<Report> {
+  async function doOne(action: AnyAction, target: Frozen, hands: Hands, workId: number, why?: string): Promise<Report> {
     // A pause of ours whose time is up is resumed whatever stands in the way.
     const stands = why === undefined ? whyNotNow(action, target, { ...store.getState(), held: null }) : null
     if (stands) return { outcome: 'refused', say: `nothing was done: ${stands.why}` }
@@ -162,20 +165,26 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
     return { id, action: action.id, server, role, user, sql: action.sql(target).join('\n'), target: action.record(target) }
   }
 
-  function handsFor(work: Work, target: Frozen, seconds: number | null): OwnHands {
+  function handsFor(work: Work, target: Frozen, seconds: number | null): Hands {
     let opening: Promise<DeedSession> | null = null
     const { server } = target
     const entry = { session: null as DeedSession | null, server }
     underWay.set(work.id, entry)
     const hands = {
-      open: (options = {}) => {
-        opening ??= openHere(target, options).then(session => {
+      open: (options: Parameters<Hands['open']>[0] = {}): Promise<DeedSession> => {
+        if (opening) return opening
+        const mine = openHere(target, options).then(session => {
           entry.session = session
           update.changeWork(store, work.id, { pid: session.pid })
           if (workOf(work.id)?.stopping !== 'now') return session
           throw new ServerError('refused', 'nothing was done: stopped before it began', null)
         })
-        return opening
+        // What comes after a connection that could not be had tries again.
+        mine.catch(() => {
+          if (opening === mine) opening = null
+        })
+        opening = mine
+        return mine
       },
       close: () => {
         const { session } = entry
@@ -221,16 +230,15 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
   }
 
   function stopQueue(): boolean {
-    const queues = store.getState().works.filter(work => work.queue && work.endedAt === null)
-    for (const queue of queues) {
-      const left = queue.items.some(({ begunAt }) => begunAt === null)
-      if (queue.stopping === 'no' && left) update.changeWork(store, queue.id, { stopping: 'after this' })
-      else {
-        update.changeWork(store, queue.id, { stopping: 'now' })
-        void cancel(queue.id, quickMs)
-      }
+    const queue = queueToStop(store.getState().works)
+    if (!queue) return store.getState().works.some(work => work.queue && work.endedAt === null)
+    const left = queue.items.some(({ begunAt }) => begunAt === null)
+    if (queue.stopping === 'no' && left) update.changeWork(store, queue.id, { stopping: 'after this' })
+    else {
+      update.changeWork(store, queue.id, { stopping: 'now' })
+      void cancel(queue.id, quickMs)
     }
-    return queues.length > 0
+    return true
   }
 
   /** Ends what a deed of ours is doing on its server: a second connection asks for it. */
@@ -266,7 +274,14 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
       )
     }
     openDeeds.clear()
-    return [...paused, ...leftIndexes(store.getState())]
+    return [
+      ...paused,
+      ...cutOff(
+        queues.map(({ id }) => id),
+        store.getState(),
+      ),
+      ...leftWords(store.getState()),
+    ]
   }
 
   async function endPause(
@@ -309,16 +324,27 @@ export function createActor({ store, targetOf, lend, audit, again }: ActorOption
   }
 }
 
-/** A sentence for each invalid index that a deed of ours has left behind. Drawable. */
-function leftIndexes({ works }: State): readonly string[] {
-  return works.flatMap(({ server, items }) =>
-    items
-      .flatMap(({ left = [] }) => left)
-      .map(({ qualified }) => {
-        const name = drawable(qualified)
-        return `pgvigil: ${drawable(server)}: invalid index ${name} is left behind: DROP INDEX CONCURRENTLY ${name};`
-      }),
-  )
+/** A sentence for each item of these queues that was under way, or had not begun. Drawable. */
+function cutOff(ids: readonly number[], { works }: State): readonly string[] {
+  return works
+    .filter(({ id }) => ids.includes(id))
+    .flatMap(({ server, label, items }) =>
+      items
+        .filter(({ outcome }) => outcome === null || outcome === 'failed')
+        .map(
+          item =>
+            `pgvigil: ${drawable(server)}: ${label} ${item.label}: ${item.say || (item.begunAt === null ? 'not begun' : 'it goes on on the server')}`,
+        ),
+    )
+}
+
+/** A sentence for each invalid index that a deed of ours has left behind, with the command where its name can be written. Drawable. */
+function leftWords({ leftIndexes }: State): readonly string[] {
+  return leftIndexes.map(({ server, qualified, indexrelid }) => {
+    const name = drawable(qualified)
+    const how = name === raw(qualified) ? `DROP INDEX CONCURRENTLY ${name};` : `its oid is ${indexrelid}`
+    return `pgvigil: ${drawable(server)}: invalid index ${name} is left behind: ${how}`
+  })
 }
 
 /** Null when it takes longer. Never rejects. */
@@ -331,8 +357,6 @@ function within<T>(work: Promise<T>, ms: number): Promise<T | null> {
 
 /** `told`: the word that the deed has given on itself so far. */
 type OpenDeed = { readonly deed: AuditDeed; readonly workId: number; told: Report['outcome'] | null }
-
-type OwnHands = Hands & { close(): void }
 
 /** Expected trouble in a word and a sentence; a bug goes up. `stopped`: we have asked for the end of it ourselves. */
 function reportOf(error: unknown, stopped = false): Report {

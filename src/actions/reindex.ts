@@ -7,30 +7,28 @@ import type { TablePaneRow } from '../model/tables.ts'
 import { drawable, is, raw, type Untrusted, untrusted } from '../model/untrusted.ts'
 import { indexesOf } from '../relations.ts'
 import { type DeedAnswer, type DeedSession, ServerError, type WireRow } from '../server/deed.ts'
-import { sessionsOf } from '../sessions.ts'
 import { activity } from '../sql/activity.ts'
+import { backendNow } from '../sql/deeds.ts'
 import { indexes } from '../sql/indexes.ts'
 import { locks } from '../sql/locks.ts'
-import { indexByName, invalidIndexes } from '../sql/maintenance.ts'
+import { indexByName, invalidIndexes, relationUsers } from '../sql/maintenance.ts'
 import { progress } from '../sql/progress.ts'
 import { names } from '../sql/server.ts'
 import { tables } from '../sql/tables.ts'
-import { rowsOf, whyUnknown } from '../store/selectors.ts'
+import { rowsOf } from '../store/selectors.ts'
 import type { Frozen, LeftIndex, State } from '../store/state.ts'
 import { action, type Hands, type Line, type Report, type WhyNot, whyNot } from './action.ts'
+import { awaitTable, isReport, lookAgain, secondsSince, waitsLong, whyShared } from './hold.ts'
 import { freezeIndex, type IndexTarget, indexGone, indexHead, indexHit, indexRecord } from './index-targets.ts'
+import { commandLines, waitLines } from './relation-lines.ts'
 import {
-  awaitTable,
-  changedSince,
   freezeTable,
   hasMaintain,
+  largestOf,
   leavesOf,
-  locked,
   lockTimeoutMs,
   maintainGrant,
   ownersGrant,
-  secondsSince,
-  sessionWords,
   standbyRefuses,
   type TableTarget,
   tableGone,
@@ -70,21 +68,48 @@ const ofWire = (row: WireRow): LeftIndex => ({
   indisready: row.indisready === 't',
 })
 
+/** Somebody has rebuilt the index meanwhile: it has another oid, and is what was shown all the same. */
+async function isRebuilt(session: DeedSession, { tableOid, oid, qualified }: Rebuilt): Promise<boolean> {
+  return oid !== tableOid && (await session.run(indexByName, [String(tableOid), raw(qualified)])).rows.length > 0
+}
+
+/** Why nothing is to be done to it after all; null: it is what was shown. Throws ServerError. */
+async function whyChanged(session: DeedSession, target: Rebuilt): Promise<Report | null> {
+  const now = await lookAgain(session, target.oid, target.qualified)
+  if (isReport(now)) return (await isRebuilt(session, target)) ? null : now
+  return target.oid === target.tableOid && now.indexes === '0' ? { outcome: 'skipped', say: 'skipped: it has no index' } : null
+}
+
+const shareUpdate = 'ShareUpdateExclusiveLock'
+
 async function rebuild(statement: string, target: Rebuilt, hands: Hands): Promise<Report> {
   const session = await hands.open({ lockTimeoutMs })
-  const changed = await changedSince(session, target.oid, target.qualified)
-  if (changed && !(await isRebuilt(session, target))) return changed
-  const before = new Set((await session.run(invalidIndexes, [String(target.tableOid)])).rows.map(row => row.indexrelid))
+  const shared = whyShared(session)
+  if (shared) return shared
+  const first = await whyChanged(session, target)
+  if (first) return first
+  // By name too: what is invalid already may come out of it under another name.
+  const keyOf = ({ indexrelid, qualified }: WireRow) => `${indexrelid} ${qualified}`
+  const before = new Set((await session.run(invalidIndexes, [String(target.tableOid)])).rows.map(keyOf))
   let begun: number | null = null
   try {
-    await awaitTable(session, target.table)
+    const held = await awaitTable(session, target.tableOid, target.table, shareUpdate)
+    if (held) return held
+    // Somebody who held it may have given its name to another one.
+    const changed = await whyChanged(session, target)
+    if (changed) return changed
+    await waitsLong(session)
     begun = hands.now()
     const { notices } = await session.runAlone(statement, null)
     return rebuilt(notices, secondsSince(begun, hands))
   } catch (error) {
     if (!(error instanceof ServerError)) throw error
-    if (begun === null && error.code === '55P03') return locked(session, target.tableOid)
-    const left = await leftBehind(target, before, session, hands)
+    if (error.kind !== 'refused') {
+      hands.close()
+      const on = await goesOn(session.pid, hands)
+      if (on) return { outcome: 'failed', say: `${failure(error, begun, hands)}; ${on}` }
+    }
+    const left = await leftBehind(target, row => !before.has(keyOf(row)), error.kind === 'refused' ? session : null, hands)
     if (left === null) {
       const ask = `whether it left an invalid index on ${drawable(target.table)} could not be asked: see 6 Tables, F2 indexes`
       return { outcome: 'failed', say: `${failure(error, begun, hands)}; ${ask}` }
@@ -94,17 +119,18 @@ async function rebuild(statement: string, target: Rebuilt, hands: Hands): Promis
   }
 }
 
-/** Somebody has rebuilt the index meanwhile: it has another oid, and is what was shown all the same. */
-async function isRebuilt(session: DeedSession, { tableOid, oid, qualified }: Rebuilt): Promise<boolean> {
-  return oid !== tableOid && (await session.run(indexByName, [String(tableOid), raw(qualified)])).rows.length > 0
+/** A server may go on with what it was asked for when the connection is gone. Null: it doesn't, or nobody could be asked. */
+async function goesOn(pid: number | null, hands: Hands): Promise<string | null> {
+  const rows = pid === null ? null : await hands.lend(backendNow, [pid]).catch(() => null)
+  if (!rows || !/^active/.test(rows[0]?.state ?? '')) return null
+  return `it goes on on the server as pid ${pid}: see 7 Progress, where it can be cancelled`
 }
 
 /** With what the server has passed over: an invalid index, that of an exclusion constraint. */
 function rebuilt(notices: DeedAnswer['notices'], took: string): Report {
-  const warnings = notices.filter(({ severity }) => severity === 'WARNING')
-  const [first] = warnings
+  const [first] = notices
   if (!first) return { outcome: 'done', say: `done in ${took}` }
-  const more = warnings.length > 1 ? ` (+${warnings.length - 1})` : ''
+  const more = notices.length > 1 ? ` (+${notices.length - 1})` : ''
   return { outcome: 'skipped', say: `skipped in part: ${drawable(first.message)}${more}; all else took ${took}` }
 }
 
@@ -112,7 +138,7 @@ function failure(error: ServerError, begun: number | null, hands: Hands): string
   const words = drawable(error.message)
   if (error.kind === 'silent') return `${words}: whether it was done is not known`
   if (error.kind === 'lost') return `the connection was lost: ${words}`
-  if (error.code !== '57014') return `failed: ${words}`
+  if (error.code !== '57014') return `failed: ${words}${error.detail ? ` (${drawable(error.detail)})` : ''}`
   const after = begun === null ? ' before it began' : ` after ${secondsSince(begun, hands)}`
   return hands.stopping() ? `cancelled${after}` : `cancelled by somebody else${after}: ${words}`
 }
@@ -120,39 +146,22 @@ function failure(error: ServerError, begun: number | null, hands: Hands): string
 /** Invalid indexes that were not there before. Null: nobody could be asked. */
 async function leftBehind(
   target: Rebuilt,
-  before: ReadonlySet<string | null | undefined>,
-  session: DeedSession,
+  isNew: (row: WireRow) => boolean,
+  session: DeedSession | null,
   hands: Hands,
 ): Promise<readonly LeftIndex[] | null> {
   const values = [String(target.tableOid)]
-  const own = await session.run(invalidIndexes, values).then(
+  const own = await session?.run(invalidIndexes, values).then(
     ({ rows }) => rows,
     () => null,
   )
   const rows = own ?? (await hands.lend(invalidIndexes, values).catch(() => null))
-  return rows?.filter(row => !before.has(row.indexrelid)).map(ofWire) ?? null
+  return rows?.filter(isNew).map(ofWire) ?? null
 }
 
 function leftWords(left: readonly LeftIndex[]): string {
   if (left.length === 0) return '; nothing is left behind'
-  const told = left.map(({ qualified }) => drawable(qualified)).join(', ')
-  return `; left behind invalid: ${told}`
-}
-
-/** Transactions that are open now: a rebuild waits for those that write to the table, and at its end for all older snapshots. */
-function waitLines(server: string, state: State): readonly Line[] {
-  const unknown = whyUnknown(state, server, activity)
-  if (unknown !== null) return [{ text: `whom it will have to wait for is not known: ${unknown}`, tone: 'warning' }]
-  const database = state.servers[server]?.facts?.database ?? null
-  const open = sessionsOf(state, server)
-    .filter(session => !session.own && session.xactAgeSeconds !== null && session.datname === database)
-    .filter(session => session.backend_xid !== null || session.backend_xmin !== null)
-    .toSorted((a, b) => (b.xactAgeSeconds ?? 0) - (a.xactAgeSeconds ?? 0))
-  const [oldest] = open
-  if (!oldest) return [{ text: 'no transaction is open that it would have to wait for', tone: 'ok' }]
-  const more = open.length > 1 ? ` and ${open.length - 1} more` : ''
-  const words = sessionWords({ ...oldest, xactSeconds: oldest.xactAgeSeconds })
-  return [{ text: `waits for transactions that are open now, as long as they last: ${words}${more}`, tone: 'warning' }]
+  return `; left behind invalid: ${left.map(({ qualified }) => drawable(qualified)).join(', ')}`
 }
 
 function rebuildLines(
@@ -160,8 +169,6 @@ function rebuildLines(
   indexBytes: readonly (bigint | null)[],
   state: State,
 ): readonly Line[] {
-  const most = indexBytes.reduce((largest, size) => ((size ?? 0n) > (largest ?? 0n) ? size : largest), null)
-  const each = targets.length === 1 ? '' : ', for the largest of them'
   if (targets[0]!.concurrently === '') {
     return [
       {
@@ -170,26 +177,30 @@ function rebuildLines(
       },
     ]
   }
+  const most = largestOf(indexBytes)
+  const each = targets.length === 1 ? '' : ', for the largest of them'
+  const space = most !== null ? `up to ${bytes(most)} more` : 'as much again, which is not known,'
   return [
     { text: 'reads and writes go on meanwhile; VACUUM, DDL and other index builds of the table wait' },
-    ...waitLines(targets[0]!.server, state),
-    { text: `takes up to ${bytes(most)} more on disk until it ends${each}: old and new stand side by side` },
+    ...waitLines(targets, state),
+    ...commandLines(targets, state),
+    { text: `takes ${space} on disk until it ends${each}: old and new stand side by side` },
     { text: 'Esc cancels; what it has built by then stays behind as an invalid index, which is named, and X drops it' },
     { text: `a table that somebody locks against it for more than ${lockTimeoutMs / 1000} s is skipped` },
   ]
 }
 
-const watchesOf = ({ server }: Frozen) => [tables, indexes, activity, names].map(query => ({ server, query }))
+const watchesOf = ({ server }: Frozen) =>
+  [tables, indexes, activity, names, relationUsers, progress].map(query => ({ server, query }))
 const watchesMeanwhile = ({ server }: Frozen) => [progress, locks, names].map(query => ({ server, query }))
 
 const isTree = (row: TablePaneRow) => row.hypertable || is(row.relkind, 'p')
 
 /** What is missing for REINDEX, which the owner of a database may not do as such; null: nothing. */
 function reindexRight(server: string, state: State): WhyNot | null {
-  const grants = hasMaintain(state, server)
-  const others = rowsOf(state, server, tables).filter(({ owned, maintains }) => !(grants ? maintains : owned))
+  const others = rowsOf(state, server, tables).filter(({ reindexes }) => !reindexes)
   if (others.length === 0) return null
-  return whyNot(grants ? maintainGrant(server, state, null, null) : ownersGrant(others, server, state))
+  return whyNot(hasMaintain(state, server) ? maintainGrant(server, state, null, null) : ownersGrant(others, server, state))
 }
 
 const reindexTableAction = action<TablePaneRow, TableTarget>({
@@ -201,16 +212,19 @@ const reindexTableAction = action<TablePaneRow, TableTarget>({
   takes: 'queue',
   on: 'postgres',
   right: reindexRight,
-  expand: (row, state) => (isTree(row) ? leavesOf(row, state) : null),
+  expand: (row, state) => {
+    if (!isTree(row)) return null
+    const rows = leavesOf(row, state)
+    return { rows, missing: Math.max(0, row.children - rows.length) }
+  },
   freeze: freezeTable,
   guard: (target, state) => {
     const refused = standbyRefuses(target)
     if (refused) return refused
     if (target.hypertable || is(target.relkind, 'p'))
       return whyNot(`it has no ${target.hypertable ? 'chunk' : 'partition'} that is listed`)
-    if (target.idx_scan === null && target.index_bytes === 0n) return whyNot('it has no index')
-    const may = hasMaintain(state, target.server) ? target.maintains : target.owned
-    return may ? null : whyNot(`no right: ${maintainGrant(target.server, state, target.owner, target.qualified)}`)
+    if (target.idx_scan === null && target.index_bytes === 0n && target.toast_bytes === 0n) return whyNot('it has no index')
+    return target.reindexes ? null : whyNot(`no right: ${maintainGrant(target.server, state, target.owner, target.qualified)}`)
   },
   words: () => null,
   watches: watchesOf,
@@ -247,7 +261,11 @@ const reindexIndexAction = action<IndexPaneRow, IndexTarget>({
   takes: 'queue',
   on: 'postgres',
   right: reindexRight,
-  expand: (row, state) => (row.children > 0 ? indexLeaves(row, state) : null),
+  expand: (row, state) => {
+    if (row.children === 0) return null
+    const rows = indexLeaves(row, state)
+    return { rows, missing: Math.max(0, row.children - rows.length) }
+  },
   freeze: freezeIndex,
   guard: (target, state) => {
     const refused = standbyRefuses(target)
@@ -259,8 +277,9 @@ const reindexIndexAction = action<IndexPaneRow, IndexTarget>({
     if (target.indisexclusion) {
       return whyNot('CONCURRENTLY is not possible for an exclusion constraint; REINDEX INDEX by hand locks writers out')
     }
-    const may = hasMaintain(state, target.server) ? target.maintains : target.owned
-    return may ? null : whyNot(`no right: ${maintainGrant(target.server, state, target.owner, target.table_qualified)}`)
+    return target.maintains
+      ? null
+      : whyNot(`no right: ${maintainGrant(target.server, state, target.owner, target.table_qualified)}`)
   },
   words: () => null,
   watches: watchesOf,

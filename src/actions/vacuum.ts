@@ -3,31 +3,29 @@
 
 import { bytes, count, duration, percent } from '../model/format.ts'
 import type { TablePaneRow } from '../model/tables.ts'
-import { drawable, is, raw } from '../model/untrusted.ts'
-import { type DeedAnswer, type DeedSession, ServerError } from '../server/deed.ts'
+import { is, raw } from '../model/untrusted.ts'
 import { activity } from '../sql/activity.ts'
-import { oldestSnapshot, relationNow, relationUsers } from '../sql/maintenance.ts'
+import { relationUsers } from '../sql/maintenance.ts'
 import { progress, vacuumIndexes } from '../sql/progress.ts'
 import { names } from '../sql/server.ts'
 import { tables } from '../sql/tables.ts'
 import type { State } from '../store/state.ts'
-import { action, type Hands, type Line, type Report, type WhyNot, whyNot } from './action.ts'
+import { action, type Line, type Parts, type Question, type WhyNot, whyNot } from './action.ts'
+import { commandLines, usersLines } from './relation-lines.ts'
 import {
-  changedSince,
+  branchesOf,
   freezeTable,
-  holderWords,
-  isShared,
+  largestOf,
   leavesOf,
   lockTimeoutMs,
   maintainGrant,
   maintenanceRight,
-  secondsSince,
   standbyRefuses,
   type TableTarget,
   tableGone,
-  usersLines,
-  wireSession,
+  withCompressed,
 } from './relations.ts'
+import { type Plan, runVacuum } from './vacuum-run.ts'
 import { toType, typable } from './words.ts'
 
 type Kind = {
@@ -72,23 +70,25 @@ const isTree = ({ relkind, hypertable }: Pick<TableTarget, 'relkind' | 'hypertab
 
 const rootOnly = 180000
 
-/** Names stand as format('%I.%I') gave them. What a chunk's compressed part is goes with it. */
+/** The name stands as format('%I.%I') gave it. */
 function statement({ options }: Kind, target: TableTarget): string {
   const name = raw(target.qualified)
   if (options === null) return `ANALYZE ${name}`
   if (isTree(target)) return `ANALYZE ${target.version >= rootOnly ? 'ONLY ' : ''}${name}`
-  const names = [target.qualified, ...(target.compressedPart === null ? [] : [target.compressedPart])].map(raw)
-  return `VACUUM ${options.length > 0 ? `(${options.join(', ')}) ` : ''}${names.join(', ')}`
+  return `VACUUM ${options.length > 0 ? `(${options.join(', ')}) ` : ''}${name}`
 }
 
-/** What of a tree a deed is done to. */
-function partsOf({ options }: Kind, row: TablePaneRow, state: State): readonly TablePaneRow[] | null {
-  if (options === null || !isTree(row)) return null
+/** What of a tree, or of a compressed chunk, a deed is done to. */
+function partsOf({ options }: Kind, row: TablePaneRow, state: State): Parts<TablePaneRow> | null {
+  if (options === null) return null
+  if (!isTree(row)) return withCompressed([row], state)
   const leaves = leavesOf(row, state)
-  return options.includes('ANALYZE') ? [...leaves, row] : leaves
+  const rows = withCompressed(leaves, state)
+  // Up to 17 ANALYZE of the root goes through the whole tree; after it of one table alone.
+  const version = state.servers[row.server]?.facts?.version ?? 0
+  const roots = options.includes('ANALYZE') ? [...(version >= rootOnly ? branchesOf(row, state) : []), row] : []
+  return { rows: [...rows.rows, ...roots], missing: rows.missing + Math.max(0, row.children - leaves.length) }
 }
-
-const permission = 'permission denied'
 
 /** What is known before of a right that is missing: the server will pass the table over. */
 function rightLines(targets: readonly TableTarget[], state: State): readonly Line[] {
@@ -97,26 +97,21 @@ function rightLines(targets: readonly TableTarget[], state: State): readonly Lin
   if (!first) return []
   const whom = targets.length === 1 ? 'the table' : lacking.length === 1 ? first.label : `${lacking.length} of them`
   const grant = maintainGrant(first.server, state, first.owner, first.qualified)
-  return [{ text: `${whom} will be skipped: ${permission}; ${grant}`, tone: 'critical' }]
+  return [{ text: `${whom} will be skipped: permission denied; ${grant}`, tone: 'critical' }]
 }
 
 function spaceLines(targets: readonly TableTarget[]): readonly Line[] {
-  const sizes = targets.map(({ total_bytes }) => total_bytes)
-  const most = sizes.reduce((largest, size) => ((size ?? 0n) > (largest ?? 0n) ? size : largest), null)
-  const unknown = sizes.some(size => size === null)
+  const most = largestOf(targets.map(({ total_bytes }) => total_bytes))
   const each = targets.length === 1 ? '' : ', for the largest of them'
-  const text = `takes up to ${bytes(most)} more on its tablespace until it ends${each}: table, indexes and TOAST are written anew beside the old ones`
-  return [
-    {
-      text: unknown ? `${targets.length === 1 ? 'its size is' : 'some sizes are'} not known: ${text}` : text,
-      tone: 'warning',
-    },
-  ]
+  const how = 'table, indexes and TOAST are written anew beside the old ones'
+  if (most === null) return [{ text: `takes as much again on its tablespace, which is not known: ${how}`, tone: 'warning' }]
+  const unknown = targets.filter(({ total_bytes }) => total_bytes === null).length
+  const more = unknown > 0 ? ` (${unknown} of unknown size)` : ''
+  return [{ text: `takes up to ${bytes(most)} more on its tablespace until it ends${each}${more}: ${how}`, tone: 'warning' }]
 }
 
 function follows(kind: Kind, targets: readonly TableTarget[], state: State): readonly Line[] {
   const [first] = targets as readonly [TableTarget]
-  const { server } = first
   const parents = targets.filter(target => target.children > 0 && !isTree(target))
   const lines: readonly Line[] = [
     ...rightLines(targets, state),
@@ -126,16 +121,12 @@ function follows(kind: Kind, targets: readonly TableTarget[], state: State): rea
             text: 'until it ends everybody who reads or writes the table waits, and so does whoever comes after',
             tone: 'critical' as const,
           },
-          ...usersLines(
-            targets.map(({ relid }) => relid),
-            server,
-            state,
-            targets.length === 1 ? 'it' : 'them',
-          ),
+          ...usersLines(targets, state),
           ...spaceLines(targets),
           { text: 'index-only scans read the whole table after it, until a VACUUM: v' },
         ]
       : [{ text: 'reads and writes go on meanwhile; DDL, another VACUUM and index builds wait' }]),
+    ...commandLines(targets, state),
     ...(parents.length > 0
       ? [
           {
@@ -151,112 +142,35 @@ function follows(kind: Kind, targets: readonly TableTarget[], state: State): rea
   return lines
 }
 
-async function run(kind: Kind, target: TableTarget, hands: Hands): Promise<Report> {
-  const session = await hands.open({ lockTimeoutMs })
-  if (isFull(kind) && isShared(session)) {
-    return {
-      outcome: 'refused',
-      say: 'nothing was done: this connection is shared with others (a pooler), so no lock_timeout can bound the wait; connect to PostgreSQL itself',
-    }
-  }
-  const changed = await changedSince(session, target.relid, target.qualified)
-  if (changed) return changed
-  const before = await vacuums(session, target)
-  const begun = hands.now()
-  try {
-    const { notices } = await session.runAlone(statement(kind, target), null)
-    const took = secondsSince(begun, hands)
-    return skipped(notices, target, took, hands.state()) ?? (await done(kind, target, session, took, before, notices))
-  } catch (error) {
-    if (!(error instanceof ServerError) || error.kind !== 'refused') throw error
-    if (error.code === '57014' && hands.stopping()) {
-      return {
-        outcome: 'failed',
-        say: `cancelled after ${secondsSince(begun, hands)}${isFull(kind) ? ': the table is as before' : ''}`,
-      }
-    }
-    if (error.code === '42P01' || error.code === '3F000')
-      return { outcome: 'already gone', say: `already gone: ${drawable(error.message)}` }
-    if (error.code !== '55P03') throw error
-    const mode = isFull(kind) ? 'AccessExclusiveLock' : 'ShareUpdateExclusiveLock'
-    const who = await holderWords(session, target.relid, mode)
-    return { outcome: 'skipped', say: `skipped: locked for more than ${lockTimeoutMs / 1000} s${who}` }
-  }
-}
-
-type Notices = DeedAnswer['notices']
-
-// The words of 13 to 18, where the server speaks English; the code tells of locks and of tables that are gone.
-const skipWords = /skipping|permission denied|only .+ can (vacuum|analyze)/
-const rightWords = /permission denied|only .+ can (vacuum|analyze)/
-
-/** What the server passed over; null: nothing. */
-function skipped(notices: Notices, target: TableTarget, took: string, state: State): Report | null {
-  const warnings = notices.filter(({ severity, code }) => severity === 'WARNING' || /^(55P03|42P01)$/.test(code ?? ''))
-  const those = warnings.filter(
-    ({ code, message = '' }) => code === '55P03' || code === '42P01' || skipWords.test(message) || !target.maintains,
-  )
-  const [first] = those
-  if (!first) return null
-  const words = drawable(first.message)
-  const more = those.length > 1 ? ` (+${those.length - 1})` : ''
-  const rest = those.length === 1 && target.compressedPart !== null ? `; the other part took ${took}` : ''
-  if (first.code === '55P03') return { outcome: 'skipped', say: `skipped: lock not available: ${words}${more}${rest}` }
-  if (first.code === '42P01') return { outcome: 'skipped', say: `skipped: ${words}${more}${rest}` }
-  const denied = rightWords.test(first.message ?? '') || !target.maintains
-  if (!denied) return { outcome: 'skipped', say: `skipped: ${words}${more}${rest}` }
-  const grant = maintainGrant(target.server, state, target.owner, target.qualified)
-  return { outcome: 'skipped', say: `skipped: ${permission}${more}${rest}; ${grant} (server: ${words})` }
-}
-
-/** How often the table was vacuumed, as the statistics count it; null: not to be told. */
-async function vacuums(session: DeedSession, { relid }: TableTarget): Promise<string | null> {
-  return (await session.run(relationNow, [String(relid)])).rows[0]?.vacuums ?? null
-}
-
-/** The statistics of 13 and 14 come by way of another process. Milliseconds. */
-const statistics = { forMs: 1500, everyMs: 100 }
-
-/** It is done, and what it could not do: dead rows that somebody may still see stay. */
-async function done(
-  kind: Kind,
-  target: TableTarget,
-  session: DeedSession,
-  took: string,
-  before: string | null,
-  notices: Notices,
-): Promise<Report> {
-  const warning = notices.find(({ severity }) => severity === 'WARNING')?.message
-  const also = warning ? `; WARNING: ${drawable(warning)}` : ''
-  const say = `done in ${took}${also}`
-  if (kind.options === null || isFull(kind) || isTree(target) || before === null) return { outcome: 'done', say }
-  try {
-    const until = Date.now() + statistics.forMs
-    for (;;) {
-      const [now] = (await session.run(relationNow, [String(target.relid)])).rows
-      const dead = Number(now?.dead ?? 0)
-      if (now?.vacuums !== before) return { outcome: 'done', say: dead === 0 ? say : `${say}; ${await remaining(dead, session)}` }
-      if (Date.now() > until) return { outcome: 'done', say }
-      await new Promise(resolve => setTimeout(resolve, statistics.everyMs))
-    }
-  } catch {
-    // It is done all the same.
-    return { outcome: 'done', say }
-  }
-}
-
-async function remaining(dead: number, session: DeedSession): Promise<string> {
-  const [oldest] = (await session.run(oldestSnapshot)).rows
-  const stay = `${count(dead)} dead ${dead === 1 ? 'row stays' : 'rows stay'}: somebody may still see them`
-  if (!oldest) return stay
-  const name = drawable(oldest.name)
-  const who =
-    oldest.kind === 'slot' ? `slot ${name}` : oldest.kind === 'prepared' ? `prepared transaction ${name}` : wireSession(oldest)
-  return `${stay} (the oldest snapshot: ${who})`
-}
+const plan = (kind: Kind, target: TableTarget): Plan => ({
+  statement: statement(kind, target),
+  mode: isFull(kind) ? 'AccessExclusiveLock' : 'ShareUpdateExclusiveLock',
+  frees: kind.options !== null && !isFull(kind) && !isTree(target),
+})
 
 const dash = (text: string) => text || '–'
 const ago = (seconds: number | null) => (seconds === null ? 'never' : duration(seconds))
+
+/** From how many columns of the terminal on there is room for all figures beside a name. */
+const roomy = 110
+
+function hit(targets: readonly TableTarget[], columns: number): Pick<Question, 'head' | 'hit'> {
+  const figures: readonly (readonly [head: string, always: boolean, text: (target: TableTarget) => string])[] = [
+    ['SIZE', true, target => bytes(target.total_bytes)],
+    ['HEAP', false, target => bytes(target.heap_bytes)],
+    ['INDEX', false, target => bytes(target.index_bytes)],
+    ['LIVE', false, target => count(target.n_live_tup)],
+    ['DEAD', true, target => count(target.n_dead_tup)],
+    ['DEAD%', true, target => dash(percent(deadShare(target)))],
+    ['VACUUM', true, target => ago(target.anyVacuumAgeSeconds)],
+    ['ANALYZE', false, target => ago(target.anyAnalyzeAgeSeconds)],
+  ]
+  const shown = figures.filter(([, always]) => always || columns >= roomy || targets.length === 1)
+  return {
+    head: ['TABLE', ...shown.map(([head]) => head)],
+    hit: targets.map(target => [target.label, ...shown.map(([, , text]) => text(target))]),
+  }
+}
 
 const vacuumAction = (kind: Kind) =>
   action<TablePaneRow, TableTarget>({
@@ -274,27 +188,13 @@ const vacuumAction = (kind: Kind) =>
     words: target => (isFull(kind) ? [toType(typable(target.relname) ?? String(target.relid))] : null),
     ...(isFull(kind) ? { wordsForSeveral: (targets: readonly TableTarget[]) => [`${targets.length} tables`] } : {}),
     watches: ({ server }) =>
-      [tables, names, ...(isFull(kind) ? [relationUsers, activity] : [])].map(query => ({ server, query })),
+      [tables, names, progress, ...(isFull(kind) ? [relationUsers, activity] : [])].map(query => ({ server, query })),
     watchesMeanwhile: ({ server }) => [progress, vacuumIndexes, names].map(query => ({ server, query })),
-    ask: (targets, state) => ({
-      head: ['TABLE', 'SIZE', 'HEAP', 'INDEX', 'LIVE', 'DEAD', 'DEAD%', 'VACUUM', 'ANALYZE'],
-      hit: targets.map(target => [
-        target.label,
-        bytes(target.total_bytes),
-        bytes(target.heap_bytes),
-        bytes(target.index_bytes),
-        count(target.n_live_tup),
-        count(target.n_dead_tup),
-        dash(percent(deadShare(target))),
-        ago(target.anyVacuumAgeSeconds),
-        ago(target.anyAnalyzeAgeSeconds),
-      ]),
-      follows: follows(kind, targets, state),
-    }),
+    ask: (targets, state) => ({ ...hit(targets, state.view.size.columns), follows: follows(kind, targets, state) }),
     gone: tableGone,
     sql: target => [statement(kind, target)],
     record: ({ relid, qualified, total_bytes, n_dead_tup }) => ({ relid, table: qualified, total_bytes, n_dead_tup }),
-    run: (target, hands) => run(kind, target, hands),
+    run: (target, hands) => runVacuum(plan(kind, target), target, hands),
   })
 
 /** A tree that no part is listed of: there is nothing to vacuum. */

@@ -1,5 +1,6 @@
 // Flags and environment -> one readonly Config: which servers, how often, how to draw.
 
+import type { Capacity } from '../model/free-space.ts'
 import { defaultThresholds, type Thresholds } from '../model/thresholds.ts'
 import { type Flags, parseConninfo, resolveConninfo, type Target, uniqueIds } from './conninfo.ts'
 import { configPath, type FileConfig, loadConfig } from './file.ts'
@@ -11,8 +12,8 @@ import type { Cluster, NamedConninfo, Theme } from './schema.ts'
 
 export { parseInterval } from './interval.ts'
 
-/** A Target with the name it is called by on the screen and in JSON: unique among all servers and bouncers. */
-export type Server = Target & { readonly id: string }
+/** A Target with the name it is called by on the screen and in JSON: unique among all servers and bouncers. `capacity`: of its tablespaces, by name. */
+export type Server = Target & { readonly id: string; readonly capacity: Capacity }
 
 export type Config = {
   /** PostgreSQL servers in the order given, the one of --timescale last if it is none of them. Empty if only bouncers are watched. */
@@ -80,16 +81,22 @@ export function buildConfig(
     const { servers, pgbouncers, timescale } = given
     const targets = servers.map(one => target(one, 'postgres'))
     const names = servers.map(({ name }) => name)
+    const capacities = servers.map(({ capacity }) => capacity)
     const hypertables = timescale ? target(timescale, 'postgres') : null
     let timescaleAt = hypertables ? targets.findIndex(one => sameDatabase(one, hypertables)) : 0
     if (hypertables && timescaleAt < 0) {
       timescaleAt = targets.push(hypertables) - 1
       names.push(timescale?.name ?? null)
+      capacities.push(timescale?.capacity)
     }
     const bouncers = pgbouncers.map(one => target(one, 'pgbouncer'))
 
     const ids = uniqueIds([...targets, ...bouncers], [...names, ...pgbouncers.map(({ name }) => name)])
-    const named = (one: Target, i: number): Server => ({ ...one, id: ids[i]! })
+    const named = (one: Target, i: number): Server => ({
+      ...one,
+      id: ids[i]!,
+      capacity: { ...file?.capacity, ...cluster?.capacity, ...capacities[i] },
+    })
     const intervalMs =
       cli.interval === undefined ? (cluster?.intervalMs ?? file?.intervalMs ?? 1000) : parseInterval(cli.interval)
     if (typeof intervalMs !== 'number') throw new Refusal(intervalMs.error)

@@ -1,5 +1,6 @@
 // `pgvigil config`: an example file, and a judgement of the one that is there.
 
+import { thresholdKey, thresholdList, thresholdNames } from '../model/thresholds.ts'
 import { buildConfig } from './config.ts'
 import { configPath, type FileConfig, loadConfig } from './file.ts'
 import type { Env, Machine } from './machine.ts'
@@ -48,6 +49,10 @@ export function noPanel(name: string, names: readonly string[]): string {
   return `there is no pane "${name.slice(0, 40)}" (${near ? `did you mean ${near}?` : `there are ${names.join(', ')}`})`
 }
 
+const thresholdLines = thresholdNames
+  .map(name => `${`${thresholdKey(name)} = ${thresholdList[name].default}`.padEnd(36)} # ${thresholdList[name].say}`)
+  .join('\n')
+
 export const exampleConfig = `# pgvigil: ~/.config/pgvigil/config.toml (or $XDG_CONFIG_HOME/pgvigil/config.toml). All of it is optional.
 # pgvigil config --check judges it.
 
@@ -58,12 +63,13 @@ theme = "dark"             # dark, light (for a white background), mono (no colo
 # panel = "locks"          # the pane to open with
 # cluster = "production"   # the cluster to watch when none is named; without it you are asked
 
-# From where on a figure is a finding.
+# From where on a figure is a finding; those with "critical" in their name make it a critical one. These are the defaults.
 [thresholds]
-lag_seconds = 5            # of a standby
-transaction_seconds = 300  # an open transaction
-pool_wait_seconds = 1      # a client's wait for a server in a pool
-connections_percent = 90   # connections taken of those that can be had
+${thresholdLines}
+
+# What tablespaces may hold, for the free space of those whose file system can't be looked at (those in the data directory share pg_default's).
+# [capacity]
+# pg_default = "200GB"       # kB, MB, GB, TB
 
 # One table for each cluster: pgvigil -c production
 [clusters.production]
@@ -80,6 +86,11 @@ timescale = "host=db1.example.com user=monitor dbname=metrics"
 
 [clusters.production.thresholds]
 lag_seconds = 30
+
+# Of all its servers; one of them can have its own: { conninfo = "...", capacity = { fast = "1TB" } }
+[clusters.production.capacity]
+pg_default = "500GB"
+fast = "2TB"
 
 [clusters.staging]
 servers = ["service=staging"]

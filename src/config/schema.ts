@@ -1,14 +1,15 @@
 // What may stand in the configuration file: one list of keys, from which checking, suggestions and reading follow.
 
-import type { Thresholds } from '../model/thresholds.ts'
+import type { Capacity } from '../model/free-space.ts'
+import { type Thresholds, thresholdKey, thresholdList } from '../model/thresholds.ts'
 import { parseInterval } from './interval.ts'
 import { nearest } from './nearest.ts'
 
 export const themes = ['dark', 'light', 'mono'] as const
 export type Theme = (typeof themes)[number]
 
-/** A server of a cluster: its connection string and, where it has one, the name it goes by on the screen. */
-export type NamedConninfo = { readonly name: string | null; readonly conninfo: string }
+/** A server of a cluster: its connection string and, where it has one, the name it goes by on the screen and what its tablespaces may hold. */
+export type NamedConninfo = { readonly name: string | null; readonly conninfo: string; readonly capacity?: Capacity }
 
 /** What a cluster says, and what stands above all clusters. Absent: not said. */
 export type Common = {
@@ -17,6 +18,7 @@ export type Common = {
   readonly readOnly?: boolean
   readonly panel?: string
   readonly thresholds?: Partial<Thresholds>
+  readonly capacity?: Capacity
 }
 
 export type Cluster = Common & {
@@ -70,11 +72,29 @@ const number =
 /** Keys of a table by their names in the file, each with where its value goes. */
 type Keys = Readonly<Record<string, { readonly to: string; readonly check: Check<unknown> }>>
 
-const thresholdKeys: Keys = {
-  lag_seconds: { to: 'lagSeconds', check: number(0, Number.POSITIVE_INFINITY) },
-  transaction_seconds: { to: 'transactionSeconds', check: number(0, Number.POSITIVE_INFINITY) },
-  pool_wait_seconds: { to: 'poolWaitSeconds', check: number(0, Number.POSITIVE_INFINITY) },
-  connections_percent: { to: 'connectionsPercent', check: number(1, 100) },
+const thresholdKeys: Keys = Object.fromEntries(
+  Object.entries(thresholdList).map(([name, { least, most }]) => [thresholdKey(name), { to: name, check: number(least, most) }]),
+)
+
+/** As PostgreSQL writes sizes. */
+const units: Readonly<Record<string, number>> = { kB: 1024, MB: 1024 ** 2, GB: 1024 ** 3, TB: 1024 ** 4 }
+
+const size: Check<number> = (value, report) => {
+  const [, digits, unit = ''] = (typeof value === 'string' && /^\s*(\d+(?:\.\d+)?)\s*(kB|MB|GB|TB)\s*$/.exec(value)) || []
+  const bytes = digits === undefined ? 0 : Math.round(Number(digits) * (units[unit] as number))
+  if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes
+  report('is a size such as "200GB" (kB, MB, GB, TB)')
+}
+
+const capacity: Check<Capacity> = (value, report) => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Date)
+    return void report(`names tablespaces, as in { pg_default = "200GB" }, and is not ${kindOf(value)}`)
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, given]) => {
+      const bytes = size(given, say => report(`capacity of ${name.slice(0, 63)} ${say}`, name))
+      return bytes === undefined ? [] : [[name, bytes]]
+    }),
+  )
 }
 
 const commonKeys: Keys = {
@@ -83,18 +103,23 @@ const commonKeys: Keys = {
   read_only: { to: 'readOnly', check: yesNo },
   panel: { to: 'panel', check: text },
   thresholds: { to: 'thresholds', check: table(thresholdKeys) },
+  capacity: { to: 'capacity', check: capacity },
 }
 
-const namedKeys: Keys = { name: { to: 'name', check: text }, conninfo: { to: 'conninfo', check: text } }
+const namedKeys: Keys = {
+  name: { to: 'name', check: text },
+  conninfo: { to: 'conninfo', check: text },
+  capacity: { to: 'capacity', check: capacity },
+}
 
 const named: Check<NamedConninfo> = (value, report) => {
   if (typeof value === 'string') return { name: null, conninfo: value }
   if (typeof value !== 'object' || Array.isArray(value) || value instanceof Date)
     return void report('is a connection string, or { name = ..., conninfo = ... }')
-  const read = table(namedKeys)(value, report) as { name?: string; conninfo?: string } | undefined
+  const read = table(namedKeys)(value, report) as Partial<NamedConninfo> | undefined
   if (!read) return undefined
   if (read.conninfo === undefined) report('has no conninfo')
-  return { name: read.name ?? null, conninfo: read.conninfo ?? '' }
+  return { name: null, conninfo: '', ...read }
 }
 
 const list: Check<readonly NamedConninfo[]> = (value, report) => {

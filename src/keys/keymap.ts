@@ -54,6 +54,8 @@ export const keymap: readonly Binding[] = [
   { keys: ['5'], command: 'pane:pools', where: 'everywhere' },
   { keys: ['6'], command: 'pane:tables', where: 'everywhere' },
   { keys: ['7'], command: 'pane:progress', where: 'everywhere' },
+  { keys: ['9'], command: 'pane:health', where: 'everywhere' },
+  { keys: ['0'], command: 'pane:events', where: 'everywhere' },
   { keys: ['Tab'], command: 'nextPane', where: 'everywhere' },
   { keys: ['S-Tab'], command: 'previousPane', where: 'everywhere' },
   { keys: ['Down', 'j'], command: 'down', where: 'everywhere' },

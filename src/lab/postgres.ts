@@ -66,7 +66,6 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   })
   configure(dataDir, {
     listen_addresses: '127.0.0.1',
-    fsync: 'off',
     synchronous_commit: 'off',
     shared_buffers: '32MB',
     // In the data directory and not in /dev/shm, where a crash would leave it behind.

@@ -2,6 +2,7 @@
 
 import type { DatabaseRow, DatabaseSizeRow, TablespaceRow } from '../sql/databases.ts'
 import type { Untrusted } from '../sql/query.ts'
+import { type Disks, type FreeSpace, freeSpaces } from './free-space.ts'
 import type { Told } from './tables.ts'
 import { raw } from './untrusted.ts'
 
@@ -26,6 +27,7 @@ export type DatabaseFacts = {
   readonly sizes: Told<DatabaseSizeRow> | null
   readonly tablespaces: Told<TablespaceRow> | null
   readonly firstSizes: Readonly<Record<string, FirstSize>>
+  readonly disks: Disks
 }
 
 export type DatabasePaneRow = {
@@ -46,6 +48,11 @@ export type DatabasePaneRow = {
   readonly growthBytesPerHour: number | null
   /** How long that is. */
   readonly growthSeconds: number | null
+  /** Of its tablespace: as in list `tablespaces`. */
+  readonly freeBytes: bigint | null
+  readonly freeOf: FreeSpace['freeOf']
+  readonly capacityBytes: bigint | null
+  readonly freeProblem: string | null
   readonly numbackends: number | null
   /** age(datfrozenxid), in transactions. */
   readonly freezeAge: number | null
@@ -62,6 +69,7 @@ export function databaseRows(facts: DatabaseFacts): DatabasePaneRow[] {
   const { databases, sizes, now } = facts
   const sizeOf = new Map(sizes?.rows.map(row => [raw(row.datname), row.total_bytes]))
   const skipped = new Map(sizes?.skipped.map(({ key, why }) => [raw(key), why]))
+  const free = freeSpaces(facts.tablespaces?.rows ?? [], facts.disks)
   return (databases?.rows ?? []).map(row => {
     const name = raw(row.datname)
     const total = sizeOf.get(name) ?? null
@@ -82,6 +90,7 @@ export function databaseRows(facts: DatabaseFacts): DatabasePaneRow[] {
             : 'needs CONNECT on it, or pg_read_all_stats',
       sizeAgeSeconds: total === null || sizes === null ? null : Math.max(0, now - sizes.at) / 1000,
       ...growth(facts.firstSizes[`databaseSizes ${name}`], total, sizes?.at),
+      ...((row.tablespace === null ? undefined : free.get(raw(row.tablespace))) ?? unread),
       numbackends: row.numbackends,
       freezeAge: row.freeze_age,
       autovacuum_freeze_max_age: row.freeze_max_age,
@@ -106,14 +115,12 @@ export type TablespacePaneRow = {
   readonly sizeAgeSeconds: number | null
   readonly growthBytesPerHour: number | null
   readonly growthSeconds: number | null
-  /** Always null, since no SQL function of PostgreSQL tells it: `freeProblem` says so. */
-  readonly freeBytes: number | null
-  readonly freeProblem: string
-}
+} & FreeSpace
 
 /** Rows of list `tablespaces`. */
 export function tablespaceRows(facts: DatabaseFacts): TablespacePaneRow[] {
   const { tablespaces, now } = facts
+  const free = freeSpaces(tablespaces?.rows ?? [], facts.disks)
   return (tablespaces?.rows ?? []).map(row => ({
     server: facts.server,
     oid: row.oid,
@@ -124,10 +131,11 @@ export function tablespaceRows(facts: DatabaseFacts): TablespacePaneRow[] {
     sizeProblem: row.total_bytes === null ? 'needs CREATE on it, or pg_read_all_stats' : null,
     sizeAgeSeconds: row.total_bytes === null || tablespaces === null ? null : Math.max(0, now - tablespaces.at) / 1000,
     ...growth(facts.firstSizes[`tablespaces ${raw(row.spcname)}`], row.total_bytes, tablespaces?.at),
-    freeBytes: null,
-    freeProblem: 'PostgreSQL does not tell how much its file systems have free: df on the server does',
+    ...(free.get(raw(row.spcname)) ?? unread),
   }))
 }
+
+const unread: FreeSpace = { freeBytes: null, freeOf: null, capacityBytes: null, freeProblem: 'not read yet' }
 
 function growth(first: FirstSize | undefined, bytes: bigint | null, at: number | undefined) {
   const seconds = first === undefined || at === undefined ? 0 : (at - first.at) / 1000

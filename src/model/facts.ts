@@ -28,4 +28,9 @@ export type ServerFacts = PickFacts & {
   readonly timescaleLicense: Untrusted | null
   /** The schema of its functions. */
   readonly timescaleSchema: Untrusted | null
+  /** Where pgstattuple is installed in the connected database; null: it isn't. */
+  readonly pgstattupleSchema: Untrusted | null
+  /** EXECUTE on its functions, USAGE of its schema. */
+  readonly pgstattupleExecutes: boolean
+  readonly pgstattupleInReach: boolean
 }

@@ -121,6 +121,14 @@ export function clock(ms: Maybe<number>, timeZone?: string): string {
   return format.format(value)
 }
 
+/** The local day of a moment (ms since 1970): "2026-11-23". */
+export function day(ms: Maybe<number>): string {
+  const value = known(ms)
+  if (value === null || Number.isNaN(new Date(value).getTime())) return absent
+  const at = new Date(value)
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`
+}
+
 /** A WAL position as PostgreSQL up to 18 writes it: "0/3000060". */
 export function lsn(position: Maybe<bigint>): string {
   if (position === null || position === undefined) return absent

@@ -42,8 +42,8 @@ export const pausedMark = (name: Untrusted) => `paused:${raw(name)}`
 export const disabledMark = (name: Untrusted) => `disabled:${raw(name)}`
 
 /**
- * What is so now and whose beginning is worth remembering: `paused:app`, `paused:*` for everything, `disabled:app`. The store keeps when each
- * was first seen for as long as it lasts: PgBouncer doesn't tell.
+ * What is so now and whose beginning is worth remembering: `paused:app`, `paused:*` for everything, `disabled:app`, `suspended`. The store keeps when
+ * each was first seen for as long as it lasts: PgBouncer doesn't tell.
  */
 export function seenMarks(pooler: Pick<Pooler, 'readings'>): string[] {
   const databases = answers(pooler, 'showDatabases').filter(({ name }) => !is(name, consoleName))
@@ -51,6 +51,7 @@ export function seenMarks(pooler: Pick<Pooler, 'readings'>): string[] {
     ...(poolerState(pooler).paused === true ? [allPaused] : []),
     ...databases.filter(({ paused }) => isOn(paused)).map(({ name }) => pausedMark(name)),
     ...databases.filter(({ disabled }) => isOn(disabled)).map(({ name }) => disabledMark(name)),
+    ...(poolerState(pooler).suspended ? ['suspended'] : []),
   ]
 }
 

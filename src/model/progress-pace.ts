@@ -20,6 +20,10 @@ export type ProgressMark = {
   /** Of a vacuum: blocks scanned while we looked, and in how many seconds. */
   readonly scanned: number
   readonly scanSeconds: number
+  /** The beginning of this step was seen, not only the middle of it. */
+  readonly whole: boolean
+  /** How long its last pass through the indexes took; null: none was seen from beginning to end. */
+  readonly indexSeconds: number | null
 }
 
 /** What was seen so long ago counts for little more than a third. Seconds. */
@@ -48,7 +52,8 @@ function marked(before: ProgressMark | undefined, row: ProgressSample, at: numbe
   const { done } = stepOf(row)
   const scan = { scanned: before?.scanned ?? 0, scanSeconds: before?.scanSeconds ?? 0 }
   if (!before || before.step !== step || (done !== null && before.done !== null && done < before.done)) {
-    return { step, since: at, at, done, movedAt: at, work: 0, seconds: 0, ...scan }
+    const indexSeconds = before?.whole && wasInIndexes(before) ? (at - before.since) / 1000 : (before?.indexSeconds ?? null)
+    return { step, since: at, at, done, movedAt: at, work: 0, seconds: 0, ...scan, whole: before !== undefined, indexSeconds }
   }
   const elapsed = (at - before.at) / 1000
   if (elapsed <= 0) return before
@@ -66,6 +71,8 @@ function marked(before: ProgressMark | undefined, row: ProgressSample, at: numbe
     ...(isScan ? { scanned: scan.scanned + moved, scanSeconds: scan.scanSeconds + elapsed } : {}),
   }
 }
+
+const wasInIndexes = ({ step }: ProgressMark) => step.includes('|vacuuming indexes|')
 
 /**
  * The step as far as it can be believed. While an index is built the first block of the scan is counted as if it were the last (13 to 18): what is
@@ -93,11 +100,16 @@ export function stalledSeconds({ done, unit }: Step, mark: ProgressMark | undefi
 /** `bound`: more is to come that nobody can tell, so that it takes at least this. */
 export type TimeLeft = { readonly seconds: number; readonly bound: boolean }
 
-/** Seconds until the command is through; null when it can't be known. `indexBlocks`: of the vacuumed table's indexes, null: not known. */
-export function timeLeft(row: ProgressSample, mark: ProgressMark | undefined, indexBlocks: number | null): TimeLeft | null {
+/** Blocks of each of a vacuumed table's indexes, in the order in which they are vacuumed. Null: not known. */
+type IndexBlocks = readonly number[] | null
+
+const sumOf = (blocks: readonly number[]) => blocks.reduce((sum, n) => sum + n, 0)
+
+/** Seconds until the command is through; null when it can't be known. */
+export function timeLeft(row: ProgressSample, mark: ProgressMark | undefined, indexes: IndexBlocks): TimeLeft | null {
   const step = stepOf(row)
   if (!mark || (stalledSeconds(step, mark) ?? 0) >= stalledAfterSeconds) return null
-  if (is(row.kind, 'VACUUM')) return vacuumTimeLeft(row, mark, indexBlocks)
+  if (is(row.kind, 'VACUUM')) return vacuumTimeLeft(row, mark, indexes)
   const seconds = step.unit === 'lockers' ? null : stepTimeLeft(step, mark)
   return seconds === null || (seconds === 0 && !step.isAll) ? null : { seconds, bound: !step.isAll }
 }
@@ -112,7 +124,8 @@ function stepTimeLeft({ done, total }: Step, mark: ProgressMark): number | null 
  * A vacuum scans the heap, then goes through the indexes and once more through the blocks that have dead items; as often as the memory for
  * these fills. What lies ahead is taken to go as fast, block by block, as the scan did.
  */
-function vacuumTimeLeft(row: ProgressSample, mark: ProgressMark, indexBlocks: number | null): TimeLeft | null {
+function vacuumTimeLeft(row: ProgressSample, mark: ProgressMark, indexes: IndexBlocks): TimeLeft | null {
+  const indexBlocks = indexes && sumOf(indexes)
   const heap = heapOf(row)
   if (!heap) return null
   const hasIndexes = indexBlocks === null ? null : indexBlocks > 0
@@ -131,10 +144,10 @@ function vacuumTimeLeft(row: ProgressSample, mark: ProgressMark, indexBlocks: nu
   const ahead = unscanned > 0 ? 2 * unscanned + Math.ceil(unscanned / Math.max(1, perPass)) * (indexBlocks ?? 0) : 0
   const rest = ahead === 0 ? 0 : pace === null ? null : ahead / pace
   if (is(row.phase, 'vacuuming indexes')) {
-    const indexes = indexTimeLeft(row, mark, pace !== null && hasIndexes ? indexBlocks! / pace : null)
-    if (pace === null || rest === null) return null
+    const inIndexes = indexTimeLeft(row, mark, indexes, pace)
+    if (pace === null || rest === null || inIndexes === null) return null
     const dirty = blocksWithDead(heap.dead, heap.scanned - heap.vacuumed, heap.scanned - heap.vacuumed)
-    return { seconds: (indexes ?? 0) + dirty / pace + rest, bound: indexes === null }
+    return { seconds: inIndexes + dirty / pace + rest, bound: false }
   }
   if (is(row.phase, 'vacuuming heap')) {
     const now = stepTimeLeft(stepOf(row), mark) ?? (pace === null ? null : (heap.scanned - heap.vacuumed) / pace)
@@ -171,22 +184,36 @@ function blocksWithDead(dead: number, lookedAt: number, blocks: number): number 
   return lookedAt > 0 ? blocks * (1 - Math.exp(-dead / lookedAt)) : 0
 }
 
-// Indexes are counted from 17 on, when they are through; between them, and before, the time it ought to take has to do.
-function indexTimeLeft(row: ProgressSample, mark: ProgressMark, expectedSeconds: number | null): number | null {
+/**
+ * Nobody counts the blocks of an index that is vacuumed, and they may cost twenty times what those of the scan did (dirty ones, cost delay). Through
+ * so many indexes as are counted (17) the rest goes by their sizes; else it takes as long as the pass before, or goes as the scan did. Null: it is
+ * overdue by that, and there is no telling.
+ */
+function indexTimeLeft(row: ProgressSample, mark: ProgressMark, indexes: IndexBlocks, pace: number | null): number | null {
   const elapsed = (mark.at - mark.since) / 1000
   const { done, total } = stepOf(row)
+  const left = (expected: number | null) => (expected === null || expected <= elapsed ? null : expected - elapsed)
   if (done !== null && total !== null && done > 0) {
-    const each = (mark.movedAt - mark.since) / 1000 / done
-    return Math.max(0, each * total - elapsed)
+    const sizes = indexes?.length === total ? (inParallel(row, indexes) ? indexes.toSorted((a, b) => a - b) : indexes) : null
+    const share = sizes ? sumOf(sizes.slice(0, done)) / sumOf(sizes) : done / total
+    return left((mark.movedAt - mark.since) / 1000 / share)
   }
-  return expectedSeconds === null || expectedSeconds <= elapsed ? null : expectedSeconds - elapsed
+  return left(mark.indexSeconds ?? (pace !== null && indexes ? sumOf(indexes) / pace : null))
 }
+
+/** min_parallel_index_scan_size, as it is by default. Blocks. */
+const parallelBlocks = 64
+
+/** Several indexes at a time, the smallest through first: what VACUUM does by itself, and autovacuum never. */
+const inParallel = (row: ProgressSample, indexes: readonly number[]) =>
+  !is(row.backend_type, 'autovacuum worker') && indexes.filter(blocks => blocks >= parallelBlocks).length > 1
 
 /**
  * How much of a vacuum is done, in percent: blocks of the scan, of the passes through the indexes, and of the second pass through the heap. null where
  * the indexes' size isn't known, or while they are cleaned up, which nobody counts.
  */
-export function vacuumPercent(row: ProgressSample, indexBlocks: number | null): number | null {
+export function vacuumPercent(row: ProgressSample, indexes: IndexBlocks): number | null {
+  const indexBlocks = indexes && sumOf(indexes)
   const heap = heapOf(row)
   if (!heap || indexBlocks === null) return null
   if (indexBlocks === 0) return is(row.phase, 'scanning heap') ? (100 * heap.scanned) / heap.total : null

@@ -135,10 +135,10 @@ function progressRow(row: ProgressSample, sessions: ReadonlyMap<number, Progress
   const mark = around.marks[id]
   const step = seenStep(row, mark)
   const sized = is(row.kind, 'VACUUM') && row.relid !== null ? around.indexes.find(({ relid }) => relid === row.relid) : undefined
-  const indexBlocks = sized ? Number(sized.index_bytes) / row.block_size : null
+  const indexes = sized ? sized.index_blocks : null
   const blockedBy = (row.blocked_by ?? []).filter(pid => pid !== row.pid)
   const waits = blockedBy.length > 0 || is(row.wait_event_type, 'Lock')
-  const left = waits ? null : timeLeft(row, mark, indexBlocks)
+  const left = waits ? null : timeLeft(row, mark, indexes)
   const rate = step.done === null || step.unit === 'lockers' ? null : ratePerSecond(mark)
   const percent = percentOf(step)
   const restricted = row.phase === null && row.relid === null && row.backend_type === null
@@ -173,7 +173,7 @@ function progressRow(row: ProgressSample, sessions: ReadonlyMap<number, Progress
     unit: step.unit,
     block_size: row.block_size,
     percent,
-    commandPercent: step.isAll ? percent : is(row.kind, 'VACUUM') ? vacuumPercent(row, indexBlocks) : null,
+    commandPercent: step.isAll ? percent : is(row.kind, 'VACUUM') ? vacuumPercent(row, indexes) : null,
     ratePerSecond: rate,
     rateBytesPerSecond:
       rate === null ? null : step.unit === 'blocks' ? rate * row.block_size : step.unit === 'bytes' ? rate : null,
@@ -202,15 +202,19 @@ function progressRow(row: ProgressSample, sessions: ReadonlyMap<number, Progress
     index_rebuild_count: figure(row.index_rebuild_count),
     current_locker_pid: row.current_locker_pid,
     blockedBy,
-    inTheWay: [...new Set([...(row.current_locker_pid === null ? [] : [row.current_locker_pid]), ...blockedBy])].map(pid =>
-      inTheWay(pid, sessions.get(pid), around.names),
-    ),
+    inTheWay: whomItAwaits(row.current_locker_pid, blockedBy).map(pid => inTheWay(pid, sessions.get(pid), around.names)),
     blocksCount: around.blocksCount(row.pid),
     autovacuum,
     toPreventWraparound: autovacuum === null ? null : autovacuum && (row.query === null ? null : preventsWraparound(row.query)),
     own: around.ownPids.has(row.pid),
     restricted,
   }
+}
+
+/** The locker comes first, but for one that the view still tells of when the command waits for others by now. */
+function whomItAwaits(locker: number | null, blockedBy: readonly number[]): readonly number[] {
+  if (locker === null || (blockedBy.length > 0 && !blockedBy.includes(locker))) return blockedBy
+  return [...new Set([locker, ...blockedBy])]
 }
 
 const figure = (value: bigint | null) => (value === null ? null : Number(value))

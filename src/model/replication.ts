@@ -259,7 +259,9 @@ export function rivalPrimaries(members: readonly Member[]): readonly (readonly M
   return [...systems.values()].filter(group => group.length > 1).map(group => group.sort(later))
 }
 
-const isSameServer = (a: Member, b: Member) => a.host === b.host && a.port === b.port
+/** By its place, or, where it is watched by two names, by the moment of its start. */
+const isSameServer = (a: Member, b: Member) => (a.host === b.host && a.port === b.port) || startOf(a) === startOf(b)
+const startOf = (member: Member) => member.pulse?.rows[0]?.postmaster_start_epoch ?? member
 
 export type SlotListRow = Omit<SlotRow, 'restart_lsn' | 'confirmed_flush_lsn' | 'current_lsn'> & {
   readonly server: string

@@ -2,10 +2,10 @@
 // (partitioned, hypertable) stands for all of them.
 
 import type { Untrusted } from '../sql/query.ts'
-import type { RowWidthRow, TableRow, TableSizeRow } from '../sql/tables.ts'
+import type { RowWidthRow, TableRow } from '../sql/tables.ts'
 import type { CompressedPartRow, HypertableRow } from '../sql/timescale.ts'
 import { perSecond } from './format.ts'
-import { sizesOf } from './table-sizes.ts'
+import { type SizesTold, sizesOf } from './table-sizes.ts'
 import { is, raw } from './untrusted.ts'
 
 export type Skipped = { readonly key: Untrusted; readonly why: string; readonly code: string | null }
@@ -19,7 +19,7 @@ export type TableFacts = {
   readonly now: number
   readonly tables: Told<TableRow> | null
   readonly before: Told<TableRow> | null
-  readonly sizes: Told<TableSizeRow> | null
+  readonly sizes: SizesTold
   readonly widths: Told<RowWidthRow> | null
   readonly hypertables: Told<HypertableRow> | null
   readonly compressed: Told<CompressedPartRow> | null
@@ -47,6 +47,8 @@ export type TablePaneRow = {
   readonly owned: boolean
   /** Our role may VACUUM and ANALYZE it. */
   readonly maintains: boolean
+  /** Our role may REINDEX it. */
+  readonly reindexes: boolean
   /** Null: not read yet, or not to be read now, see `locked` and `sizeProblem`. A chunk's compressed part is included. */
   readonly total_bytes: bigint | null
   /** With the maps of free space and visibility. */
@@ -134,7 +136,7 @@ export function tableRows(facts: TableFacts): TablePaneRow[] {
   const shown = facts.compressed === null ? tables.rows : tables.rows.filter(row => !parts.has(row.relid) && !isShell(row))
   return shown.map(row => {
     const hypertable = hypertables.get(raw(row.qualified))
-    const { heap, index, toast, locked, problem } = sizeOf(row.relid)
+    const { heap, index, toast, at: sizedAt, locked, problem } = sizeOf(row.relid)
     const ages = {
       lastVacuumAgeSeconds: age(row.last_vacuum_age_seconds),
       lastAutovacuumAgeSeconds: age(row.last_autovacuum_age_seconds),
@@ -158,13 +160,14 @@ export function tableRows(facts: TableFacts): TablePaneRow[] {
       owner: row.owner,
       owned: row.owned,
       maintains: row.maintains,
+      reindexes: row.reindexes,
       total_bytes: total,
       heap_bytes: heap,
       index_bytes: index,
       toast_bytes: toast,
       locked,
       sizeProblem: total === null ? problem : null,
-      sizeAgeSeconds: total === null || facts.sizes === null ? null : Math.max(0, now - facts.sizes.at) / 1000,
+      sizeAgeSeconds: total === null || sizedAt === null ? null : Math.max(0, now - sizedAt) / 1000,
       n_live_tup: live,
       n_dead_tup: dead,
       deadRatio: share(dead, live),

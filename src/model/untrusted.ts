@@ -75,6 +75,11 @@ export function drawable(text: Untrusted | string | null | undefined): string {
   return withStandIns(given.normalize('NFC').replace(blanks, ' '))
 }
 
+/** As drawable(), for statements: a line break or tab within a name stands as its picture, so that it can be told from a space. */
+export function exact(text: Untrusted | string): string {
+  return drawable((text as string).replace(/[\t-\r]/g, standIn))
+}
+
 const tabStop = 8
 
 /**

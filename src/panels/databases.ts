@@ -10,7 +10,7 @@ import {
 import { absent, bytes, count, duration, percent } from '../model/format.ts'
 import { sqlName } from '../model/sql-name.ts'
 import { drawable, raw, type Untrusted } from '../model/untrusted.ts'
-import { databaseSizes, databases, tablespaces } from '../sql/databases.ts'
+import { databaseSizes, databases, storage, tablespaces } from '../sql/databases.ts'
 import type { Query } from '../sql/query.ts'
 import { picture, read } from '../store/selectors.ts'
 import type { Reading, State } from '../store/state.ts'
@@ -19,7 +19,18 @@ import { ageNotice, focusOf, noServer, notice, withoutRows } from './sessions.ts
 
 const told = <Row>(reading: Reading<Row>) => (reading.kind === 'fresh' || reading.kind === 'stale' ? reading.sample : null)
 
-type Sized = Pick<DatabasePaneRow, 'total_bytes' | 'sizeProblem' | 'sizeAgeSeconds' | 'growthBytesPerHour' | 'growthSeconds'>
+type Sized = Pick<
+  DatabasePaneRow & TablespacePaneRow,
+  | 'total_bytes'
+  | 'sizeProblem'
+  | 'sizeAgeSeconds'
+  | 'growthBytesPerHour'
+  | 'growthSeconds'
+  | 'freeBytes'
+  | 'freeOf'
+  | 'capacityBytes'
+  | 'freeProblem'
+>
 
 function select<Row extends Sized>(state: State, main: Query, rowsFrom: (facts: DatabaseFacts) => Row[]): Selected<Row> {
   const server = focusOf(state)
@@ -33,12 +44,20 @@ function select<Row extends Sized>(state: State, main: Query, rowsFrom: (facts: 
     sizes: told(read(state, server.id, databaseSizes)),
     tablespaces: told(read(state, server.id, tablespaces)),
     firstSizes: server.firstSizes,
+    disks: { fileSystems: server.fileSystems, capacity: server.capacity, user: drawable(sqlName(server.user)) },
   })
   const hidden = rows.filter(row => row.sizeProblem?.startsWith('needs ')).length
+  const unfree = rows.every(row => row.freeBytes === null)
+    ? rows.find(row => row.freeProblem !== 'not read yet')?.freeProblem
+    : null
   const grant = `GRANT pg_monitor TO ${drawable(sqlName(server.user))};`
   return {
     rows,
-    ...notice(ageNotice(state, reading), hidden > 0 ? `${hidden} sizes restricted: ${grant}` : null),
+    ...notice(
+      ageNotice(state, reading),
+      hidden > 0 ? `${hidden} sizes restricted: ${grant}` : null,
+      unfree ? `FREE is not known: ${unfree}` : null,
+    ),
   }
 }
 
@@ -69,6 +88,14 @@ const sizeColumns = [
     descending: true,
     text: growthText,
     sortBy: (row: Sized) => row.growthBytesPerHour,
+  },
+  {
+    title: 'FREE',
+    width: 8,
+    align: 'right',
+    text: (row: Sized) => bytes(row.freeBytes),
+    sortBy: (row: Sized) => row.freeBytes,
+    tone: freeTone,
   },
 ] satisfies readonly Column<Sized>[]
 
@@ -108,6 +135,26 @@ function freezeTone(row: DatabasePaneRow): Tone | undefined {
   return (row.freezeRatio ?? 0) > 1.1 ? 'warning' : undefined
 }
 
+/** Shares of a file system or capacity from where on a person should look, and act. */
+const [littleFree, hardlyFree] = [0.1, 0.03]
+
+function freeTone({ freeBytes, capacityBytes }: Sized): Tone | undefined {
+  if (freeBytes === null || !capacityBytes) return undefined
+  const share = Number(freeBytes) / Number(capacityBytes)
+  return share < hardlyFree ? 'critical' : share < littleFree ? 'warning' : undefined
+}
+
+/** What a growth of now says nothing about. */
+const tooFarHours = 24 * 365
+
+function freeWords({ freeBytes, freeOf, capacityBytes, freeProblem, growthBytesPerHour }: Sized): string {
+  if (freeBytes === null) return `not known: ${freeProblem ?? 'not read yet'}`
+  const whose = freeOf === 'capacity' ? 'configured capacity' : 'file system'
+  const hours = (growthBytesPerHour ?? 0) > 0 && freeBytes > 0n ? Number(freeBytes) / growthBytesPerHour! : null
+  const full = hours === null || hours > tooFarHours ? '' : `; full in ${duration(hours * 3600)} if it goes on growing like this`
+  return `${bytes(freeBytes)} of the ${bytes(capacityBytes)} of its ${whose}${full}`
+}
+
 function sizeLines(row: Sized): readonly DetailLine[] {
   const size =
     row.total_bytes === null
@@ -120,7 +167,8 @@ function sizeLines(row: Sized): readonly DetailLine[] {
     row.growthSeconds === null
       ? 'known once its size has been read twice'
       : `${growthText(row)} an hour, over ${duration(row.growthSeconds)}`
-  return [size, { name: 'growth', value: growth }]
+  const tone = freeTone(row)
+  return [size, { name: 'growth', value: growth }, { name: 'free', value: freeWords(row), ...(tone ? { tone } : {}) }]
 }
 
 function databaseDetail(row: DatabasePaneRow): readonly DetailLine[] {
@@ -162,14 +210,13 @@ function tablespaceDetail(row: TablespacePaneRow): readonly DetailLine[] {
     { name: 'owner', value: text(row.owner) },
     { name: 'location', value: row.location === null ? 'the data directory' : drawable(row.location) },
     ...sizeLines(row),
-    { name: 'free', value: row.freeProblem },
   ]
 }
 
 export const databasesList = list<DatabasePaneRow>({
   id: 'databases',
   title: 'databases',
-  needs: [databases, databaseSizes],
+  needs: [databases, databaseSizes, tablespaces, storage],
   select: state => select(state, databases, databaseRows),
   columns: databaseColumns,
   rowId: row => `${row.server} ${row.oid}`,
@@ -182,7 +229,7 @@ export const databasesList = list<DatabasePaneRow>({
 export const tablespacesList = list<TablespacePaneRow>({
   id: 'tablespaces',
   title: 'tablespaces',
-  needs: [tablespaces],
+  needs: [tablespaces, storage],
   select: state => select(state, tablespaces, tablespaceRows),
   columns: tablespaceColumns,
   rowId: row => `${row.server} ${row.oid}`,

@@ -1,90 +1,40 @@
-// The worst of what is seen, each with what to do about it: a key to press or a statement to run. Only from what every server is asked
-// anyway, so that it holds on every pane.
+// The worst of what is seen, each with what to do about it: those checks that need no more than what every server is asked anyway, so that
+// they hold on every pane.
 
-import { ageMs, duration } from '../model/format.ts'
-import { rivalPrimaries } from '../model/replication.ts'
-import { drawable, short } from '../model/untrusted.ts'
-import { linkOf, picture } from '../store/selectors.ts'
-import type { ServerState, State } from '../store/state.ts'
-import { membersOf } from './members.ts'
-import { restrictedNotice } from './sessions.ts'
-import { poolerFigures, postgresFigures } from './summary.ts'
+import type { Finding, Level } from '../checks/check.ts'
+import { checks } from '../checks/index.ts'
+import { bySeverity, isUp, run } from '../checks/run.ts'
+import { drawable } from '../model/untrusted.ts'
+import type { Query } from '../sql/query.ts'
+import { picture } from '../store/selectors.ts'
+import type { State } from '../store/state.ts'
+import { always } from './always.ts'
+import { panels } from './index.ts'
 
-export type Finding = { readonly level: 'critical' | 'warning'; readonly say: string }
+/** A line for the header. Drawable. */
+export type Headline = { readonly level: 'critical' | 'warning'; readonly say: string }
 
-/** Worst first; empty when all is quiet. Drawable text. */
-export function findings(state: State): readonly Finding[] {
-  const { servers, order } = picture(state)
-  const found = order.flatMap(id => findingsOf(state, servers[id] as ServerState))
-  return [...twoPrimaries(state), ...found].sort((a, b) => Number(a.level === 'warning') - Number(b.level === 'warning'))
+const asked = new Set<Query>([...always.postgres, ...always.pgbouncer])
+/** Those that every pane can tell of. */
+export const headlines = checks.filter(({ needs, rate }) => !rate && needs.every(query => asked.has(query)))
+
+/** Worst first; empty when all is quiet. */
+export function findings(state: State): readonly Headline[] {
+  return bySeverity(run(state, headlines).map(found => ({ ...found, level: levelIn(state, found) }))).flatMap(found =>
+    found.level === 'critical' || found.level === 'warning' ? [{ level: found.level, say: sentence(found) }] : [],
+  )
 }
 
-function findingsOf(state: State, server: ServerState): readonly Finding[] {
-  const { now } = picture(state)
-  const name = drawable(server.id)
-  const link = linkOf(server, now, state.settings.intervalMs)
-  if (link.word === 'CONNECTING') return []
-  if (link.state !== 'up') {
-    const remedy = remedies[link.word] ?? ''
-    return [{ level: 'critical', say: `${name} is ${link.word}: ${link.why ?? 'no answer'}${remedy}` }]
-  }
-  return server.kind === 'pgbouncer' ? poolerFindings(state, server, name) : postgresFindings(state, server, name)
+/** What our role may not see is worth a word, and a server that lets nobody in is as good as gone. */
+function levelIn(state: State, { level, check, server }: Finding): Level {
+  if (level !== 'unknown') return level
+  if (check.id === 'visibility') return isUp(state, server ?? '') ? 'warning' : level
+  return check.id === 'connectivity' && picture(state).servers[server ?? '']?.link.word !== 'CONNECTING' ? 'critical' : level
 }
 
-const remedies: Partial<Record<string, string>> = {
-  DENIED: ' (tried again every 30 s)',
-  FULL: '; on 16 or later GRANT pg_use_reserved_connections to the monitoring role',
-}
-
-function postgresFindings(state: State, server: ServerState, name: string): readonly Finding[] {
-  const f = postgresFigures(state, server.id)
-  const found: Finding[] = []
-  const { standby } = f
-  const { lagSeconds, transactionSeconds, connectionsPercent } = state.settings.thresholds
-  if (standby?.receiver === 'down')
-    found.push({ level: 'critical', say: `${name}: the WAL receiver is down, nothing comes in; 3 shows replication` })
-  else if (standby && standby.lagSeconds !== null && standby.lagSeconds >= lagSeconds) {
-    const why = standby.replayPaused ? 'replay is paused' : 'replay is behind'
-    found.push({
-      level: 'warning',
-      say: `${name} lags ${standby.lagIsUpperBound ? 'at most ' : ''}${duration(standby.lagSeconds)}: ${why}; 3 shows replication`,
-    })
-  }
-  if (f.waiting) found.push({ level: 'warning', say: `${f.waiting} wait for locks on ${name}; 2 shows who holds them up` })
-  if (f.clients !== null && f.usable !== null && f.clients >= (connectionsPercent / 100) * f.usable) {
-    found.push({ level: 'critical', say: `${name}: ${f.clients} of ${f.usable} connections are taken` })
-  }
-  if ((f.oldestTransactionSeconds ?? 0) > transactionSeconds) {
-    found.push({
-      level: 'warning',
-      say: `${name}: the oldest transaction is open for ${duration(f.oldestTransactionSeconds)}; 1 shows it`,
-    })
-  }
-  const restricted = restrictedNotice(f.restricted ?? 0, server)
-  if (restricted) found.push({ level: 'warning', say: `${name}: ${restricted}` })
-  return found
-}
-
-function poolerFindings(state: State, server: ServerState, name: string): readonly Finding[] {
-  const f = poolerFigures(state, server.id)
-  const { now } = picture(state)
-  const found: Finding[] = f.paused.map(({ database, since }) => ({
-    level: 'critical',
-    say: `${name}: ${database === '*' ? 'everything' : short(database, 24)} PAUSED for ${ageMs(now - since)} or more; RESUME ends it; 5 shows it`,
-  }))
-  if ((f.maxwaitSeconds ?? 0) >= state.settings.thresholds.poolWaitSeconds) {
-    found.push({
-      level: 'warning',
-      say: `${name}: ${f.clientsWaiting} clients wait for a server, the longest ${duration(f.maxwaitSeconds)}; 5 shows pools`,
-    })
-  }
-  return found
-}
-
-/** Two writable servers of one cluster: a promotion whose old primary still runs. */
-function twoPrimaries(state: State): readonly Finding[] {
-  return rivalPrimaries(membersOf(state)).map(rivals => ({
-    level: 'critical',
-    say: `${rivals.map(({ id }) => drawable(id)).join(' and ')} are primaries of one cluster; 3 shows replication`,
-  }))
+function sentence({ server, say, leadsTo }: Finding): string {
+  const key = panels.find(({ id }) => id === leadsTo?.panel)?.key
+  const whose = server === null ? '' : `${drawable(server)}${say.startsWith('is ') ? ' ' : ': '}`
+  const again = say.startsWith('is DENIED') ? ' (tried again every 30 s)' : ''
+  return `${whose}${say}${again}${key ? `; ${key} shows it` : ''}`
 }

@@ -2,6 +2,8 @@
 
 import { activityPanel } from './activity.ts'
 import { chunksPanel } from './chunks.ts'
+import { eventsPanel } from './events.ts'
+import { healthPanel } from './health.ts'
 import { locksPanel } from './locks.ts'
 import type { Panel } from './panel.ts'
 import { poolsPanel } from './pools.ts'
@@ -17,6 +19,8 @@ export const panels: readonly Panel[] = [
   poolsPanel,
   tablesPanel,
   progressPanel,
+  healthPanel,
+  eventsPanel,
 ]
 
 /** The pane of a name, an id or a key ("locks", "Locks", "2"); the first pane for null; null when there is none of that name. */

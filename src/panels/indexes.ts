@@ -1,11 +1,12 @@
 // Indexes: how large, how much used; which are invalid, unused or said twice.
 
-import { absent, bytes, compact, count, duration } from '../model/format.ts'
+import { absent, bytes, compact, count, duration, percent } from '../model/format.ts'
 import { type IndexPaneRow, indexesLeftOut, isInvalid, isLeftover } from '../model/indexes.ts'
 import { drawable, is, raw, type Untrusted } from '../model/untrusted.ts'
 import { indexesOf, indexFacts } from '../relations.ts'
-import { indexes, indexSizes } from '../sql/indexes.ts'
-import { tableSlices } from '../sql/tables.ts'
+import { indexWidths } from '../sql/index-widths.ts'
+import { indexes, indexSizes, unlockedIndexSizes } from '../sql/indexes.ts'
+import { lockedRelations, tableSlices } from '../sql/tables.ts'
 import { read } from '../store/selectors.ts'
 import type { State } from '../store/state.ts'
 import { type Column, type DetailLine, list, type Selected, type Tone } from './panel.ts'
@@ -88,6 +89,15 @@ const columns: readonly Column<IndexPaneRow>[] = [
     tone: row => (row.locked ? 'warning' : undefined),
   },
   {
+    title: 'BLOAT~',
+    width: 8,
+    align: 'right',
+    from: 110,
+    descending: true,
+    text: row => bytes(row.bloatEstimateBytes),
+    sortBy: row => row.bloatEstimateBytes,
+  },
+  {
     title: 'LAST',
     width: 6,
     align: 'right',
@@ -149,8 +159,9 @@ function detail(row: IndexPaneRow): readonly DetailLine[] {
     },
     {
       name: 'size',
-      value: row.total_bytes === null ? (row.locked ? 'locked: tried again within a minute' : 'not read yet') : sizeWords(row),
+      value: row.total_bytes === null ? (row.locked ? 'locked: read as soon as it is free' : 'not read yet') : sizeWords(row),
     },
+    { name: 'bloat, estimated', value: bloatWords(row) },
     { name: 'scans', value: scanWords(row), tone: row.unused ? 'warning' : undefined },
   ]
   return lines.filter(({ value }) => value !== '').map(({ name, value, tone }) => ({ name, value, ...(tone ? { tone } : {}) }))
@@ -158,6 +169,11 @@ function detail(row: IndexPaneRow): readonly DetailLine[] {
 
 const sizeWords = (row: IndexPaneRow) =>
   `${bytes(row.total_bytes)} (${count(row.total_bytes)} bytes), read ${duration(row.sizeAgeSeconds)} ago`
+
+function bloatWords(row: IndexPaneRow): string {
+  if (row.bloatEstimateBytes === null) return `not to be estimated: ${row.bloatProblem}`
+  return `${bytes(row.bloatEstimateBytes)} (${percent(row.bloatEstimateRatio)} of its pages) beyond what it would take when built anew, by the statistics of its columns; Exact bloat (F9) measures it`
+}
 
 function scanWords(row: IndexPaneRow): string {
   const last = row.lastIdxScanAgeSeconds === null ? '' : `, the last ${duration(row.lastIdxScanAgeSeconds)} ago`
@@ -183,7 +199,7 @@ const rowId = (server: string, indexrelid: bigint) => `${server} ${indexrelid}`
 export const indexesList = list<IndexPaneRow>({
   id: 'indexes',
   title: 'indexes',
-  needs: [indexes, tableSlices, indexSizes],
+  needs: [indexes, lockedRelations, tableSlices, indexSizes, unlockedIndexSizes, indexWidths],
   select,
   columns,
   rowId: row => rowId(row.server, row.indexrelid),

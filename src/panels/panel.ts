@@ -1,6 +1,7 @@
 // The contract of a pane. A pane has one list or several (Pools: pools, clients, servers); each list is a record: what it asks for,
 // how its rows come about, and its columns. A row is plain data and is what `snapshot --json` prints for the list.
 
+import type { Place } from '../checks/check.ts'
 import type { Query } from '../sql/query.ts'
 import type { State } from '../store/state.ts'
 
@@ -37,6 +38,8 @@ export type Selected<Row> = {
   readonly unavailable?: Absence
   /** Rows are shown, but something is wrong or restricted (drawable, one line). */
   readonly notice?: string
+  /** What to say when there are no rows and nothing is wrong, where there is more to say than the list always says. Drawable. */
+  readonly empty?: string
   /** Samples have not come yet. */
   readonly waiting?: boolean
 }
@@ -65,12 +68,19 @@ export type ListSpec<Row> = {
   /** What rows name their parent by, where that is not the rowId. */
   readonly treeId?: (row: Row) => string
   readonly detail?: (row: Row, state: State) => readonly DetailLine[]
+  /** Where Enter goes on to once the detail is open. */
+  readonly leadsTo?: (row: Row) => Place | null
   /** What to draw when there are no rows and nothing is wrong. */
   readonly empty: string
   /** What `y` copies: raw text (a query, a name); as `cut` when only its beginning is there until the row is selected. */
   readonly copy?: (row: Row, state: State) => string | { readonly cut: string }
   /** Rows that `i` hides. */
   readonly idle?: (row: Row) => boolean
+  /**
+   * Its rows are what pgvigil remembers and not what a server says now: they are as good as ever while their server doesn't answer, and a single
+   * look has none of them, for this reason.
+   */
+  readonly remembered?: Absence
   /** A row's tone as a whole (dim for background processes). */
   readonly rowTone?: (row: Row) => Tone | undefined
 }

@@ -72,8 +72,15 @@ export function progressWords(row: ProgressRow): string {
   const share = row.percent === null ? '' : ` ${ratio(row.percent)}`
   const left = row.etaSeconds === null ? '' : `${leftText(row)} left`
   const [first, ...more] = row.inTheWay
-  const waits = first ? `waits for ${holderLine(first)}${more.length > 0 ? ` (+${more.length})` : ''}` : ''
+  const waits = first ? `waits for ${holderWords(first)}${more.length > 0 ? ` (+${more.length})` : ''}` : ''
   return [`${phaseText(row)}${share}`, left, waits].filter(Boolean).join(', ')
+}
+
+/** Who it is and for how long, without what he runs. */
+function holderWords(holder: InTheWay): string {
+  if (holder.pid === 0) return 'a prepared transaction'
+  const open = holder.xactAgeSeconds === null ? '' : `, open for ${duration(holder.xactAgeSeconds)}`
+  return `pid ${holder.pid} (${who(holder)}, ${holder.restricted ? 'restricted' : drawable(holder.state)}${open})`
 }
 
 /** "1.2 GB/3.4 GB", "12k/31k tuples", "1/4 lockers". Blocks as the bytes they are. */

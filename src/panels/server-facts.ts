@@ -1,9 +1,9 @@
 // What is known of a server itself: for its detail on the screen, and for the head of what `doctor` says of it.
 
-import { ageMs } from '../model/format.ts'
+import { ageMs, clock } from '../model/format.ts'
 import { drawable } from '../model/untrusted.ts'
 import { pulse } from '../sql/server.ts'
-import { dataAgeMs, linkOf, picture, rowsOf } from '../store/selectors.ts'
+import { dataAgeMs, linkOf, picture, rowsOf, troubleSince } from '../store/selectors.ts'
 import type { ServerState, State } from '../store/state.ts'
 import type { DetailLine, Tone } from './panel.ts'
 
@@ -26,8 +26,9 @@ export function serverFacts(state: State, id: string): readonly DetailLine[] {
   const { servers, now } = picture(state)
   const server = servers[id]
   if (!server) return []
-  const { facts, kind } = server
+  const { facts, kind, lastNotice } = server
   const link = linkOf(server, now, state.settings.intervalMs)
+  const since = link.state === 'up' ? link.since : troubleSince(server)
   const age = dataAgeMs(server, now)
   const entry = server.readings[kind === 'postgres' ? pulse.id : 'showPools']
   const line = (name: string, value: string | null | undefined, tone?: Tone): DetailLine[] =>
@@ -42,9 +43,10 @@ export function serverFacts(state: State, id: string): readonly DetailLine[] {
     ...line('connection', tlsWord(server), server.tls === 'unverified' ? 'warning' : undefined),
     ...line(
       'link',
-      `${link.word}${link.why ? `: ${link.why}` : ''}, for ${ageMs(now - link.since)}`,
-      link.state === 'up' ? 'ok' : 'warning',
+      `${link.word} since ${clock(since)} (${ageMs(now - since)})${link.why ? `: ${link.why}` : ''}`,
+      link.word === 'LIVE' ? 'ok' : 'warning',
     ),
+    ...line('last notice', lastNotice && `${clock(lastNotice.at)} ${lastNotice.code} ${lastNotice.text}`),
     ...line('last answer', age === null ? null : `${ageMs(age)} ago, took ${(entry?.sample?.tookMs ?? 0).toFixed(1)} ms`),
     ...line('our session', kind === 'postgres' ? `pid ${rowsOf(state, id, pulse)[0]?.own_pid ?? '–'}` : null),
     ...line('connections for all', facts?.usableConnections === null ? null : String(facts?.usableConnections ?? '')),

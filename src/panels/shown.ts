@@ -29,6 +29,7 @@ export type Arranged = {
 }
 
 type Known = {
+  events: State['events']
   servers: Readonly<Record<string, ServerState>>
   now: number
   focus: string | null
@@ -43,11 +44,13 @@ export function arrangedRows(state: State, list: AnyList): Arranged {
   const { servers } = picture(state)
   const now = momentOf(state)
   const view = viewOf(state, list)
+  const { events } = state
   const { focus, hideIdle } = state.view
   const known = cache.get(list)
   if (
     known &&
     known.servers === servers &&
+    known.events === events &&
     known.now === now &&
     known.focus === focus &&
     known.view === view &&
@@ -58,7 +61,7 @@ export function arrangedRows(state: State, list: AnyList): Arranged {
   const selected = list.select(state)
   const sections = arrange(list, selected.rows, view, hideIdle)
   const arranged = { selected, sections, items: itemsOf(sections) }
-  cache.set(list, { servers, now, focus, view, hideIdle, arranged })
+  cache.set(list, { events, servers, now, focus, view, hideIdle, arranged })
   return arranged
 }
 

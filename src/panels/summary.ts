@@ -52,7 +52,9 @@ function standbyOf(state: State, id: string): StandbySummary | null {
 
 function databaseRates(state: State, id: string): Pick<PostgresFigures, 'transactionsPerSecond' | 'hitRatio'> {
   const reading = read(state, id, counters)
-  if (reading.kind !== 'fresh' && reading.kind !== 'stale') return { transactionsPerSecond: null, hitRatio: null }
+  // While the server answers, counters that can't be read now (a catalog is locked) tell no rate of now.
+  const failing = picture(state).servers[id]?.readings[counters.id]?.problem != null
+  if ((reading.kind !== 'fresh' && reading.kind !== 'stale') || failing) return { transactionsPerSecond: null, hitRatio: null }
   const [now, before] = [reading.sample.rows[0], reading.previous?.rows[0]]
   if (!now || !before || now.stats_epoch !== before.stats_epoch) return { transactionsPerSecond: null, hitRatio: null }
   const seconds = (reading.sample.at - (reading.previous?.at ?? 0)) / 1000

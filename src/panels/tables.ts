@@ -3,13 +3,15 @@
 
 import { absent, bytes, compact, count, duration, percent, rate } from '../model/format.ts'
 import { lockedCount, type TablePaneRow, tablesLeftOut } from '../model/tables.ts'
-import { drawable, is, raw, type Untrusted } from '../model/untrusted.ts'
+import { drawable, is, raw, type Untrusted, untrusted } from '../model/untrusted.ts'
 import { tableFacts, tablesOf } from '../relations.ts'
-import { indexes, indexSizes } from '../sql/indexes.ts'
-import { rowWidths, tableSizes, tableSlices, tables } from '../sql/tables.ts'
+import { databaseSizes, databases } from '../sql/databases.ts'
+import { indexWidths } from '../sql/index-widths.ts'
+import { indexes, indexSizes, unlockedIndexSizes } from '../sql/indexes.ts'
+import { lockedRelations, rowWidths, tableSizes, tableSlices, tables, unlockedSizes } from '../sql/tables.ts'
 import { compressedParts, hypertables } from '../sql/timescale.ts'
-import { read } from '../store/selectors.ts'
-import type { State } from '../store/state.ts'
+import { read, rowsOf } from '../store/selectors.ts'
+import type { ServerState, State } from '../store/state.ts'
 import { databasesList, tablespacesList } from './databases.ts'
 import { indexesList, indexWords } from './indexes.ts'
 import { type Column, type DetailLine, list, type Panel, type Selected, type Tone } from './panel.ts'
@@ -23,19 +25,32 @@ function select(state: State): Selected<TablePaneRow> {
   const facts = tableFacts(state, server.id)
   const rows = tablesOf(state, server.id)
   const [more, locked] = [tablesLeftOut(facts), lockedCount(rows)]
-  const unread = facts.sizes?.skipped[0]
+  const unread = facts.sizes.round?.skipped[0]
   return {
     rows,
+    ...(rows.length === 0 ? { empty: emptyWords(state, server) } : {}),
     ...notice(
       ageNotice(state, reading),
       more > 0 ? `the ${count(reading.sample.rows.length)} largest or most dead: ${count(more)} more are not listed` : null,
-      locked > 0 ? `no size of ${locked} locked ${locked === 1 ? 'table' : 'tables'}: tried again within a minute` : null,
+      locked > 0 ? `no size of ${locked} locked ${locked === 1 ? 'table until it is' : 'tables until they are'} free` : null,
       unread && unread.code !== '55P03' ? `not all sizes could be read: ${unread.why}` : null,
       reading.sample.rows[0]?.standby
         ? 'a standby counts no rows, changes or vacuums: see its primary; scans are those made here'
         : null,
     ),
   }
+}
+
+/** One database is looked into: its name, and how to look into another, the largest that there is. */
+function emptyWords(state: State, { id, database, facts }: ServerState): string {
+  const own = raw(facts?.database ?? untrusted(database))
+  const sizeOf = new Map(rowsOf(state, id, databaseSizes).map(row => [raw(row.datname), row.total_bytes ?? 0n]))
+  const others = rowsOf(state, id, databases)
+    .filter(row => row.datallowconn && raw(row.datname) !== own && !raw(row.datname).startsWith('template'))
+    .toSorted((a, b) => Number((sizeOf.get(raw(b.datname)) ?? 0n) - (sizeOf.get(raw(a.datname)) ?? 0n)))
+  const other = others[0] ? drawable(others[0].datname) : 'NAME'
+  const listed = others.length > 1 ? `; F2 lists the ${others.length} others` : ''
+  return `The database ${drawable(untrusted(own))} has no table of its own. Another one is looked into with dbname=${other} in the connection string, or -d ${other}${listed}.`
 }
 
 const text = (value: Untrusted | null) => (value === null ? absent : drawable(value))
@@ -190,7 +205,7 @@ function bloatWords(row: TablePaneRow): string {
       ? 'see each of those it stands for'
       : 'not to be estimated: below 16 pages or not analyzed some minutes ago, or this role may not SELECT all its columns'
   }
-  return `${bytes(row.bloatEstimateBytes)} (${percent(row.bloatEstimateRatio)} of its pages) beyond what its rows need at their average width; pgstattuple would tell exactly`
+  return `${bytes(row.bloatEstimateBytes)} (${percent(row.bloatEstimateRatio)} of its pages) beyond what its rows need at their average width; Exact bloat (F9) measures it`
 }
 
 function rowsWords(row: TablePaneRow): string {
@@ -232,7 +247,20 @@ const rowId = (server: string, relid: bigint) => `${server} ${relid}`
 const tablesList = list<TablePaneRow>({
   id: 'tables',
   title: 'tables',
-  needs: [tables, tableSlices, tableSizes, indexes, indexSizes, rowWidths, hypertables, compressedParts],
+  needs: [
+    tables,
+    lockedRelations,
+    tableSlices,
+    tableSizes,
+    unlockedSizes,
+    indexes,
+    indexSizes,
+    unlockedIndexSizes,
+    indexWidths,
+    rowWidths,
+    hypertables,
+    compressedParts,
+  ],
   select,
   columns,
   rowId: row => rowId(row.server, row.relid),

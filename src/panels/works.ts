@@ -1,8 +1,10 @@
 // The lines that tell of deeds under way and of those just ended, and of pauses of ours: above the function bar, on every pane.
 
+import { countsText, troubles, worstOf } from '../model/deed-words.ts'
 import { ageMs, duration } from '../model/format.ts'
 import { drawable, drawableLines, short, width } from '../model/untrusted.ts'
 import { awaitedBy, progressOf, sessionsOf, waitsOf } from '../sessions.ts'
+import { queueToStop } from '../store/selectors.ts'
 import type { Outcome, OwnPause, State, Work, WorkItem } from '../store/state.ts'
 import { nameOf } from './activity.ts'
 import type { Tone } from './panel.ts'
@@ -73,8 +75,6 @@ const tones: Readonly<Record<Outcome, Tone>> = {
   failed: 'critical',
   done: 'ok',
 }
-/** The worst first. */
-const order: readonly Outcome[] = ['failed', 'refused', 'still there', 'skipped', 'already gone', 'signal sent', 'gone', 'done']
 
 function workLine(work: Work, state: State): WorkLine {
   const [only] = work.items
@@ -83,39 +83,40 @@ function workLine(work: Work, state: State): WorkLine {
     const running = only.ended || (only.outcome !== null && !work.queue) ? only.say : runningText(work, only, state)
     const place = only.label === drawable(work.server) ? '' : ` on ${drawable(work.server)}`
     return {
-      text: `${work.label} ${only.label}${place}: ${running}${leftText(work)}`,
+      text: `${work.label} ${only.label}${place}: ${running}${leftText(work, state)}`,
       tone: only.outcome === null ? undefined : tones[only.outcome],
     }
   }
   return {
-    text: `${head}: ${work.queue ? queueText(work, state) : countsText(work.items)}${troubles(work.items)}${leftText(work)}`,
+    text: `${head}: ${work.queue ? queueText(work, state) : allText(work.items)}${troubles(work.items)}${leftText(work, state)}`,
     tone: worstTone(work.items),
   }
 }
 
 /** What it has left behind, and is there still, can be dropped. */
-function leftText({ items }: Work): string {
-  const left = items.flatMap(item => item.left ?? [])
+function leftText({ server, items }: Work, { leftIndexes }: State): string {
+  const mine = new Set(items.flatMap(item => item.left ?? []))
+  const left = leftIndexes.filter(index => index.server === server && mine.has(index.indexrelid))
   return left.length === 0 ? '' : `; X drops ${left.length === 1 ? 'it' : 'them'}`
 }
 
 /** Of a deed with one target: how long and how far, and what Esc would do. */
 function runningText(work: Work, { begunAt, say }: WorkItem, state: State): string {
   if (work.queue && begunAt === null) {
-    return work.stopping === 'no' ? 'waits until the one before it on this server has ended; Esc takes it back' : 'will not begin'
+    if (work.stopping !== 'no') return 'will not begin'
+    return `waits until the one before it on this server has ended${isNext(work, state) ? '; Esc takes it back' : ''}`
   }
   const far = farText(work, state) || say
-  const keys = work.queue ? `; ${work.stopping === 'now' ? 'is being cancelled' : 'Esc cancels it'}` : ''
-  return `under way for ${ageMs(state.now - (begunAt ?? work.at))}${far && `: ${far}`}${keys}`
+  const key = work.stopping === 'now' ? '; is being cancelled' : isNext(work, state) ? '; Esc cancels it' : ''
+  return `under way for ${ageMs(state.now - (begunAt ?? work.at))}${far && `: ${far}`}${work.queue ? key : ''}`
 }
 
-function countsText(items: readonly WorkItem[]): string {
-  const counts = order.flatMap(outcome => {
-    const count = items.filter(item => item.outcome === outcome).length
-    return count > 0 ? [`${count} ${outcome}`] : []
-  })
+const isNext = (work: Work, { works }: State) => queueToStop(works)?.id === work.id
+
+function allText(items: readonly WorkItem[]): string {
   const waiting = items.filter(item => item.outcome === null).length
-  return `${items.length} in all: ${[...counts.toReversed(), ...(waiting > 0 ? [`${waiting} under way`] : [])].join(', ')}`
+  const parts = [countsText(items), waiting > 0 ? `${waiting} under way` : ''].filter(part => part !== '')
+  return `${items.length} in all: ${parts.join(', ')}`
 }
 
 function queueText(work: Work, state: State): string {
@@ -123,11 +124,7 @@ function queueText(work: Work, state: State): string {
   const { now } = state
   const ended = items.filter(item => item.ended)
   const current = items.find(item => item.begunAt !== null && !item.ended)
-  const counts = order.toReversed().flatMap(outcome => {
-    const count = ended.filter(item => item.outcome === outcome).length
-    return count > 0 ? [`${count} ${outcome}`] : []
-  })
-  const told = `${counts.join(', ') || '0 done'} of ${items.length}`
+  const told = `${countsText(ended) || '0 done'} of ${items.length}`
   if (endedAt !== null) return told
   const far = farText(work, state)
   const doing = current ? `; now ${current.label} for ${ageMs(now - (current.begunAt ?? now))}${far && `: ${far}`}` : ''
@@ -136,7 +133,7 @@ function queueText(work: Work, state: State): string {
     'after this': 'stops after it; Esc again cancels it',
     now: 'is being cancelled',
   }
-  return `${told}${doing}; ${keys[stopping]}`
+  return `${told}${doing}${stopping === 'no' && !isNext(work, state) ? '' : `; ${keys[stopping]}`}`
 }
 
 /** How far the one under way is, or whom it waits for, as its server tells; '' when there is nothing to tell. */
@@ -156,15 +153,7 @@ function farText({ pid, server }: Work, state: State): string {
   return told.length > 0 ? `waits for ${told.join(', ')}` : ''
 }
 
-/** What did not go as wished, with the reason; the same reason once. */
-function troubles(items: readonly WorkItem[]): string {
-  const bad = items.filter(({ outcome, ended }) => ended && outcome !== null && !['done', 'gone'].includes(outcome))
-  const bySay = Map.groupBy(bad, item => item.say)
-  const told = [...bySay].map(([say, those]) => `${those[0]!.label}${those.length > 1 ? ` (+${those.length - 1})` : ''}: ${say}`)
-  return told.length > 0 ? `; ${told.slice(0, 3).join('; ')}` : ''
-}
-
 function worstTone(items: readonly WorkItem[]): Tone | undefined {
-  const worst = order.find(outcome => items.some(item => item.outcome === outcome))
+  const worst = worstOf(items)
   return worst ? tones[worst] : undefined
 }

@@ -17,6 +17,8 @@ export type DeedAnswer = {
 export type DeedSession = {
   /** Of our backend; null where it is not ours alone (a pooler, a console). */
   readonly pid: number | null
+  /** The server has one session for all (PGlite): nobody else can be at work in it. */
+  readonly single: boolean
   /** Runs one statement; the deadline null waits for as long as it takes. Throws ServerError only. */
   run(text: string, values?: readonly (string | number)[], deadlineMs?: number | null): Promise<DeedAnswer>
   /** As run(), for a statement that must not stand in a transaction (CALL of a procedure that commits). */
@@ -38,10 +40,11 @@ export const quickMs = 5000
 /** Connects and makes the session safe. Throws DialError or ServerError. */
 export async function openDeed(target: Target, { deadlineMs, database, lockTimeoutMs = 0 }: DeedOptions): Promise<DeedSession> {
   const notices: Notice[] = []
-  const wire = await openWire(database === undefined ? target : { ...target, database }, deadlineMs, notice =>
-    notices.push(notice),
-  )
+  const wire = await openWire(database === undefined ? target : { ...target, database }, deadlineMs, {
+    onNotice: notice => void notices.push(notice),
+  })
   let pid: number | null = null
+  let single = false
   let apart: readonly string[] | null = null
   const settings = [
     ...safeSettings,
@@ -60,7 +63,10 @@ export async function openDeed(target: Target, { deadlineMs, database, lockTimeo
       if (backend.ours) {
         pid = backend.pid
         await wire.run([...settings, noIdleTimeout].join('; '), [], deadlineMs)
-      } else apart = ['BEGIN', ...settings.map(local)]
+      } else {
+        single = backend.pid === 0
+        apart = ['BEGIN', ...settings.map(local)]
+      }
     } catch (error) {
       wire.close()
       throw error
@@ -68,6 +74,7 @@ export async function openDeed(target: Target, { deadlineMs, database, lockTimeo
   }
   return {
     pid,
+    single,
     run: (text, values = [], deadline = quickMs) => run(text, values, deadline),
     runAlone: (text, deadline = quickMs) => run(text, [], deadline, null),
     close: wire.close,

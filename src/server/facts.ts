@@ -18,6 +18,8 @@ export function factsFromRow(decoded: DecodedRow | undefined): ServerFacts {
       ...(row.timescaledb_available ? ['timescaledb'] : []),
       ...(row.pg_stat_statements_available ? ['pg_stat_statements'] : []),
     ],
+    functions: row.callable === null ? [] : (row.callable as unknown as string).split(' '),
+    collectsLog: row.collects_log,
     versionText: row.version_text,
     readsAllStats: row.reads_all_stats,
     superuser: row.is_superuser,
@@ -33,6 +35,9 @@ export function factsFromRow(decoded: DecodedRow | undefined): ServerFacts {
     clusterName: row.cluster_name,
     timescaleLicense: row.timescaledb_license,
     timescaleSchema: row.timescaledb_schema,
+    pgstattupleSchema: row.pgstattuple_schema,
+    pgstattupleExecutes: row.pgstattuple_executes,
+    pgstattupleInReach: row.pgstattuple_in_reach,
   }
 }
 
@@ -62,6 +67,9 @@ export function pgbouncerFacts(version: readonly DecodedRow[], config: readonly 
     clusterName: null,
     timescaleLicense: null,
     timescaleSchema: null,
+    pgstattupleSchema: null,
+    pgstattupleExecutes: false,
+    pgstattupleInReach: false,
   }
 }
 

@@ -182,16 +182,21 @@ function row(session: Known, clock: number, xids: number): ActivityRow {
   }
 }
 
-type Counts = Pick<PulseRow, 'clients' | 'active' | 'waiting' | 'idle_in_transaction' | 'restricted' | 'oldest_xact_seconds'>
+type Counts = Pick<
+  PulseRow,
+  'clients' | 'active' | 'waiting' | 'idle_in_transaction' | 'restricted' | 'oldest_xact_seconds' | 'ready_epoch'
+>
 
 /** What `pulse` counts when it is asked to, by the rows of the same moment. */
 export function countsOf(rows: readonly ActivityRow[], ownPid: number): Counts {
   let [clients, active, waiting, idle_in_transaction, restricted] = [0, 0, 0, 0, 0]
   let oldest: number | null = null
-  for (const { pid, backend_type, datid, state, wait_event_type, xact_age_seconds } of rows as readonly Readonly<
+  let ready: number | null = null
+  for (const { pid, backend_type, backend_start, datid, state, wait_event_type, xact_age_seconds } of rows as readonly Readonly<
     Record<string, unknown>
   >[]) {
     if (backend_type === null && datid !== null) restricted++
+    if (backend_type === 'walwriter') ready = moment(backend_start as string | null)
     if (backend_type !== 'client backend') continue
     clients++
     if (wait_event_type === 'Lock') waiting++
@@ -200,7 +205,15 @@ export function countsOf(rows: readonly ActivityRow[], ownPid: number): Counts {
     if (state === 'active' || state === 'fastpath function call') active++
     if (typeof xact_age_seconds === 'number' && xact_age_seconds > (oldest ?? Number.NEGATIVE_INFINITY)) oldest = xact_age_seconds
   }
-  return { clients: clients + restricted, active, waiting, idle_in_transaction, restricted, oldest_xact_seconds: oldest }
+  return {
+    clients: clients + restricted,
+    active,
+    waiting,
+    idle_in_transaction,
+    restricted,
+    oldest_xact_seconds: oldest,
+    ready_epoch: ready,
+  }
 }
 
 /** Lines that are a number alone, or the text of a composite value: (1,,"a ""quoted"" \\ text"). A quoted field may hold line breaks. */

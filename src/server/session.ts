@@ -30,6 +30,8 @@ export type Session = {
   lend(text: string, values: readonly (string | number)[], deadlineMs: number): Promise<WireRow[]>
   /** Bounds each statement on the server, in milliseconds; sent only when it differs from what is set. PgBouncer has none: no effect. */
   limitStatements(ms: number, deadlineMs: number): Promise<void>
+  /** How the connection has ended; null while it is there. */
+  lost(): ServerError | null
   close(): void
 }
 
@@ -47,10 +49,15 @@ const settings = [
 /** Whoever shares a session waits for our transaction; should we be stopped in the middle of one, the server ends it. Milliseconds. */
 const patience = `SET idle_in_transaction_session_timeout = 5000`
 
-/** Connects and applies the settings, all within one deadline. Throws DialError (socket.ts) or ServerError. */
-export async function openSession(target: Target, deadlineMs: number, statementMs: number): Promise<Session> {
+/** Connects and applies the settings, all within one deadline. `onLost` is called when the session ends by itself. Throws DialError (socket.ts) or ServerError. */
+export async function openSession(
+  target: Target,
+  deadlineMs: number,
+  statementMs: number,
+  onLost: () => void = () => {},
+): Promise<Session> {
   const startedAt = Date.now()
-  const wire = await openWire(target, deadlineMs)
+  const wire = await openWire(target, deadlineMs, { onLost })
   let setStatementMs: number | null = null
   /** The settings, where they may last for a transaction only: then each read is one. */
   let eachTime: readonly string[] | null = null
@@ -60,6 +67,7 @@ export async function openSession(target: Target, deadlineMs: number, statementM
   const session: Session = {
     tls: wire.tls,
     close: wire.close,
+    lost: wire.lost,
     async read(query, text, values, deadline) {
       const begun = Date.now()
       const t0 = performance.now()

@@ -3,19 +3,24 @@
 import type { Client } from 'pg'
 import type { Target } from '../config/conninfo.ts'
 import { textOnly } from './decode.ts'
-import { dial, hangUp, type Notice } from './socket.ts'
+import { dial, hangUp, type Loss, type Notice } from './socket.ts'
 
 /**
  * Why a statement gave no answer. `refused`: the server answered with an error and the session goes on. `silent`: no answer before the
- * deadline; the session has been destroyed. `lost`: the connection ended; the text is the server's last word where it had one.
+ * deadline; the session has been destroyed. `lost`: the connection ended; the text is the server's last word where it had one. `at`: our clock
+ * in epoch ms when that was heard, which may have been before the statement.
  */
 export class ServerError extends Error {
   readonly kind: 'refused' | 'silent' | 'lost'
   readonly code: string | null
-  constructor(kind: ServerError['kind'], message: string, code: string | null) {
+  /** The server's DETAIL; null: none. */
+  readonly detail: string | null
+  readonly at = Date.now()
+  constructor(kind: ServerError['kind'], message: string, code: string | null, detail: string | null = null) {
     super(message)
     this.kind = kind
     this.code = code
+    this.detail = detail
   }
 }
 
@@ -40,6 +45,8 @@ export type Wire = {
   ): Promise<WireRow[]>
   /** pg_backend_pid(), and whether that backend is ours alone: false behind a pooler, where a SET would stay with whoever comes next. */
   backend(deadlineMs: number): Promise<{ readonly pid: number; readonly ours: boolean }>
+  /** How the connection has ended; null while it is there, or when we have closed it. */
+  lost(): ServerError | null
   close(): void
 }
 
@@ -62,17 +69,21 @@ export const noIdleTimeout = `SELECT set_config('idle_session_timeout', '0', fal
 /** A setting for the transaction only. */
 export const local = (setting: string) => setting.replace('SET', 'SET LOCAL')
 
+export type WireListeners = {
+  readonly onNotice?: (notice: Notice) => void
+  /** Called once, when the connection ends and we have not closed it. */
+  readonly onLost?: () => void
+}
+
 /** Connects within the deadline. Throws DialError. */
-export async function openWire(target: Target, deadlineMs: number, onNotice: (notice: Notice) => void = () => {}): Promise<Wire> {
-  let lastWord: { message: string; code: string | null } | null = null
-  const listen = (word: { message?: string | undefined; code?: string | undefined }) => {
-    if (word.message) lastWord = { message: word.message, code: word.code ?? null }
+export async function openWire(target: Target, deadlineMs: number, listeners: WireListeners = {}): Promise<Wire> {
+  let lost: ServerError | null = null
+  const onError = ({ message, code }: Loss) => {
+    lost = new ServerError('lost', message, code ?? null)
+    listeners.onLost?.()
   }
-  const heard = (notice: Notice) => {
-    listen(notice)
-    onNotice(notice)
-  }
-  const { client, tls, parameters, backendPid } = await dial(target, { deadlineMs, onNotice: heard, onError: listen })
+  const { onNotice = () => {} } = listeners
+  const { client, tls, parameters, backendPid } = await dial(target, { deadlineMs, onNotice, onError })
   let closed = false
   const close = () => {
     closed = true
@@ -95,10 +106,10 @@ export async function openWire(target: Target, deadlineMs: number, onNotice: (no
         close()
         throw new ServerError('silent', `no answer within ${((deadline as number) / 1000).toFixed(1)} s`, null)
       }
-      const { code = null, message } = error as { code?: string; message: string }
-      if (isRefusal(error)) throw new ServerError('refused', message, code)
+      const { code = null, message, detail = null } = error as { code?: string; message: string; detail?: string }
+      if (isRefusal(error)) throw new ServerError('refused', message, code, detail)
       close()
-      throw new ServerError('lost', lastWord?.message ?? message, lastWord?.code ?? code)
+      throw lost ?? new ServerError('lost', message, code)
     }
   }
   return {
@@ -106,6 +117,7 @@ export async function openWire(target: Target, deadlineMs: number, onNotice: (no
     parameters,
     run,
     close,
+    lost: () => lost,
     async backend(deadline) {
       const [row] = await run('SELECT pg_catalog.pg_backend_pid() AS pid', [], deadline)
       // A PgBouncer and its like hand out keys of their own; and where the backend is no process (PGlite) one session is shared by all.

@@ -79,3 +79,33 @@ SELECT t.oid::int8 AS oid, t.spcname, pg_get_userbyid(t.spcowner) AS owner, pg_t
   ],
 })
 export type TablespaceRow = RowOf<typeof tablespaces>
+
+/**
+ * Where the server keeps its data, and what tells whether a directory found there is its own: a row for each tablespace, empty `location` for
+ * those in the data directory. `data_directory`: NULL without pg_read_all_settings. `backend_pid`: of the session that asks.
+ */
+export const storage = query({
+  id: 'storage',
+  on: 'postgres',
+  every: 30,
+  columns: {
+    oid: 'big!',
+    location: 'text!',
+    data_directory: 'text',
+    started_epoch: 'num!',
+    system_identifier: 'big!',
+    backend_pid: 'int!',
+  },
+  variants: [
+    {
+      from: 130000,
+      text: `
+SELECT t.oid::int8 AS oid, coalesce(pg_tablespace_location(t.oid), '') AS location,
+       CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE') THEN current_setting('data_directory') END AS data_directory,
+       extract(epoch FROM pg_postmaster_start_time())::float8 AS started_epoch,
+       (pg_control_system()).system_identifier AS system_identifier, pg_backend_pid() AS backend_pid
+  FROM pg_tablespace t`,
+    },
+  ],
+})
+export type StorageRow = RowOf<typeof storage>

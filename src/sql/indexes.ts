@@ -2,7 +2,7 @@
 // slice. Nothing here opens an index or its table, as pg_get_indexdef() would: that stands behind a lock.
 
 import { query, type RowOf } from './query.ts'
-import { heldRelations, inSlice, tableSlices } from './tables.ts'
+import { heldRelations, inSlice, tableSlices, unlocked } from './tables.ts'
 
 /** How many indexes the list takes: the invalid ones (of TOAST tables too), then the largest. */
 export const indexLimit = 4000
@@ -18,7 +18,7 @@ WITH builders AS MATERIALIZED (
    WHERE (SELECT count(*) FROM builders) > 0 AND l.locktype = 'relation' AND l.granted AND l.mode = 'ShareUpdateExclusiveLock'
      AND l.pid IN (SELECT pid FROM builders)
 ), chosen AS MATERIALIZED (
-  SELECT x.*, c.relname AS indexrelname, c.relkind, c.relam, c.relpages, t.relname, t.relowner, n.nspname,
+  SELECT x.*, c.relname AS indexrelname, c.relkind, c.relam, c.relpages, nullif(c.reltuples, -1) AS reltuples, t.relname, t.relowner, n.nspname,
          count(*) OVER ()::int AS indexes_in_all
     FROM pg_index x
     JOIN pg_class c ON c.oid = x.indexrelid
@@ -37,7 +37,8 @@ SELECT x.indexrelid::int8 AS indexrelid, x.indrelid::int8 AS indrelid, x.nspname
        format('%I.%I', x.nspname, x.indexrelname) AS qualified, format('%I.%I', x.nspname, x.relname) AS table_qualified,
        x.relkind, (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = x.indexrelid)::int8 AS parent_indexrelid,
        (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = x.indrelid AND i.inhseqno = 1)::int8 AS parent_indrelid,
-       pg_has_role(x.relowner, 'USAGE') AS owned, ${maintains} AS maintains, pg_get_userbyid(x.relowner) AS owner, m.amname, x.relpages::int8 AS relpages,
+       pg_has_role(x.relowner, 'USAGE') AS owned, ${maintains} AS maintains, pg_get_userbyid(x.relowner) AS owner, m.amname, x.relpages::int8 AS relpages, x.reltuples,
+       CASE WHEN NOT pg_is_in_recovery() THEN pg_stat_get_live_tuples(x.indrelid) END AS n_live_tup, current_setting('block_size')::int AS block_size,
        pg_stat_get_numscans(x.indexrelid) AS idx_scan, pg_stat_get_tuples_returned(x.indexrelid) AS idx_tup_read,
        ${lastScan} AS last_idx_scan, extract(epoch FROM clock_timestamp() - ${lastScan})::float8 AS last_idx_scan_age_seconds,
        x.indisunique, x.indisprimary, x.indisexclusion, x.indisvalid, x.indisready, x.indisreplident, k.conname,
@@ -65,7 +66,7 @@ const owner = `pg_has_role(x.relowner, 'USAGE')`
 /**
  * A row for each index. `relkind` I: of a partitioned table, without storage of its own. An expression goes by the name that PostgreSQL gave its
  * column (`lower`). `maintains`: our role may REINDEX it. `parent_indrelid`: the table that its table inherits from. `indkey` and the like as text, `expressions` and `predicate` as digests: for comparing. `building`: it is not valid yet because
- * somebody builds it. `last_idx_scan` from PostgreSQL 16 on. `stats_reset`: since when scans are counted, NULL for since ever.
+ * somebody builds it. `n_live_tup`: of its table, NULL on a standby. `last_idx_scan` from PostgreSQL 16 on. `stats_reset`: since when scans are counted, NULL for since ever.
  */
 export const indexes = query({
   id: 'indexes',
@@ -87,6 +88,9 @@ export const indexes = query({
     owner: 'text',
     amname: 'text!',
     relpages: 'big!',
+    reltuples: 'num',
+    n_live_tup: 'big',
+    block_size: 'int!',
     idx_scan: 'big',
     idx_tup_read: 'big',
     last_idx_scan: 'text',
@@ -123,28 +127,38 @@ export const indexes = query({
 })
 export type IndexRow = RowOf<typeof indexes>
 
+const sizeColumns = { indexrelid: 'big!', indrelid: 'big!', locked: 'bool!', total_bytes: 'big' } as const
+
+const sizesText = (which: string) => `
+WITH held AS MATERIALIZED (${heldRelations}
+), slice AS MATERIALIZED (
+  SELECT x.indexrelid, x.indrelid, x.indexrelid IN (SELECT relation FROM held) AS locked
+    FROM pg_index x
+    JOIN pg_class c ON c.oid = x.indexrelid AND c.relkind = 'i'
+    JOIN pg_class t ON t.oid = x.indrelid AND t.relkind IN ('r', 'm')
+   WHERE ${which}
+)
+SELECT indexrelid::int8 AS indexrelid, indrelid::int8 AS indrelid, locked,
+       CASE WHEN NOT locked THEN pg_total_relation_size(indexrelid) END AS total_bytes
+  FROM slice`
+
 /** Sizes of the indexes of a slice of tables; `locked` with NULL where somebody holds the index itself or waits to. */
 export const indexSizes = query({
   id: 'indexSizes',
   on: 'postgres',
   every: 60,
   forEach: { query: tableSlices, key: 'slice', retryLocked: true },
-  columns: { indexrelid: 'big!', locked: 'bool!', total_bytes: 'big' },
-  variants: [
-    {
-      from: 130000,
-      text: `
-WITH held AS MATERIALIZED (${heldRelations}
-), slice AS MATERIALIZED (
-  SELECT x.indexrelid, x.indexrelid IN (SELECT relation FROM held) AS locked
-    FROM pg_index x
-    JOIN pg_class c ON c.oid = x.indexrelid AND c.relkind = 'i'
-    JOIN pg_class t ON t.oid = x.indrelid AND t.relkind IN ('r', 'm')
-   WHERE ${inSlice('x.indrelid')}
-)
-SELECT indexrelid::int8 AS indexrelid, locked, CASE WHEN NOT locked THEN pg_total_relation_size(indexrelid) END AS total_bytes
-  FROM slice`,
-    },
-  ],
+  columns: sizeColumns,
+  variants: [{ from: 130000, text: sizesText(inSlice('x.indrelid')) }],
 })
 export type IndexSizeRow = RowOf<typeof indexSizes>
+
+/** Of tables or indexes that were locked a moment ago. */
+export const unlockedIndexSizes = query({
+  id: 'unlockedIndexSizes',
+  on: 'postgres',
+  every: 10,
+  params: ['unlockedRelations'],
+  columns: sizeColumns,
+  variants: [{ from: 130000, text: sizesText(`x.indrelid IN (${unlocked})`) }],
+})

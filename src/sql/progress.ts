@@ -261,15 +261,16 @@ export const vacuumIndexes = query({
   id: 'vacuumIndexes',
   on: 'postgres',
   every: 5,
-  columns: { relid: 'big!', index_bytes: 'big!' },
+  columns: { relid: 'big!', index_blocks: 'ints!' },
   variants: [
     {
       from: 130000,
       text: `
-SELECT p.relid::int8 AS relid, coalesce(sum(pg_relation_size(i.indexrelid)), 0)::int8 AS index_bytes
+SELECT p.relid::int8 AS relid,
+       coalesce(array_agg((pg_relation_size(i.indexrelid) / current_setting('block_size')::int)::int ORDER BY i.indexrelid) FILTER (WHERE i.indexrelid IS NOT NULL), '{}') AS index_blocks
   FROM pg_stat_get_progress_info('VACUUM') p
   JOIN pg_database d ON d.oid = p.datid AND d.datname = current_database()
-  LEFT JOIN pg_index i ON i.indrelid = p.relid
+  LEFT JOIN pg_index i ON i.indrelid = p.relid AND i.indisready
  WHERE p.relid IS NOT NULL
  GROUP BY p.relid`,
     },

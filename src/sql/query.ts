@@ -40,8 +40,9 @@ export type Variant = {
 /**
  * Values that only the running monitor knows; they are bound to $1, $2... in this order. A missing value means: don't ask now.
  * `selectedQueryStart`: '' where the selected row doesn't tell it. `countSessions`: 1, or 0 where whoever asks counts them by the rows of `activity`.
+ * `unlockedRelations`: oids that were locked a moment ago and are no longer.
  */
-export type Param = 'queryBytes' | 'selectedPid' | 'selectedQueryStart' | 'countSessions'
+export type Param = 'queryBytes' | 'selectedPid' | 'selectedQueryStart' | 'countSessions' | 'askedRelations' | 'unlockedRelations'
 
 export type Query<C extends Columns = Columns> = {
   readonly id: string
@@ -53,8 +54,16 @@ export type Query<C extends Columns = Columns> = {
     readonly extension?: 'timescaledb' | 'pg_stat_statements'
     /** Only asked while the server has this role. */
     readonly role?: 'primary' | 'standby'
+    /** Only asked where our role is a superuser: to others it is refused. */
+    readonly superuser?: true
+    /** Functions by their signatures that our role must be allowed to call: of `healthFunctions` in server.ts. */
+    readonly functions?: readonly string[]
+    /** Only where the server keeps its own log (logging_collector). */
+    readonly collectedLog?: true
   }
   readonly params?: readonly Param[]
+  /** Its rows hold counters that are shown as rates: a second sample is worth having soon after the first. */
+  readonly rates?: true
   /** Always exactly one row, and cheap: asked as one statement with others of the kind. */
   readonly oneRow?: true
   /** As cheap as what is asked each tick, and bounded like it, whatever its pace. */
@@ -83,7 +92,17 @@ export type PickFacts = {
   readonly extensions: Readonly<Record<string, number>>
   /** Extensions that the server could create here: its installation has them. */
   readonly available: readonly string[]
+  /** Of the functions that not everybody may call those that our role may; absent: not known, so all of them. */
+  readonly functions?: readonly string[]
+  /** Whether the server keeps its own log; absent: not known. */
+  readonly collectsLog?: boolean
 }
+
+/** Stands in a remedy for the name of our role, which is not known here. */
+export const ourRole = 'this_role'
+
+/** Functions that pg_monitor may call; the others take a GRANT of their own. */
+const ofMonitor = new Set(['pg_ls_waldir()', 'pg_ls_archive_statusdir()', 'pg_ls_logdir()'])
 
 export type Chosen = Pick<Variant, 'text' | 'packed'>
 export type Picked = Chosen | { readonly unavailable: string; readonly remedy: string }
@@ -99,6 +118,22 @@ export function pickVariant(q: Query, facts: PickFacts): Picked {
         ? `CREATE EXTENSION ${extension};`
         : `name the database that has it${extension === 'timescaledb' ? ' with --timescale CONNINFO' : ''}, or install ${extension} on the server`,
     }
+  }
+  if (q.needs?.collectedLog && facts.collectsLog === false) {
+    return {
+      unavailable: 'the server does not collect its own log (logging_collector is off)',
+      remedy: 'look where its stderr goes (journalctl, a log file), or set logging_collector = on and restart it',
+    }
+  }
+  const missing = q.needs?.functions?.filter(signature => facts.functions?.includes(signature) === false) ?? []
+  if (missing.length > 0) {
+    const granted = missing.filter(signature => !ofMonitor.has(signature))
+    const monitor = granted.length < missing.length ? [`GRANT pg_monitor TO ${ourRole};`] : []
+    const each =
+      granted.length > 0
+        ? [`GRANT EXECUTE ON FUNCTION ${granted.map(name => `pg_catalog.${name}`).join(', ')} TO ${ourRole};`]
+        : []
+    return { unavailable: `this role may not call ${missing.join(', ')}`, remedy: [...monitor, ...each].join(' ') }
   }
   const variant = q.variants.find(v => (version ?? 0) >= v.from)
   if (variant) return variant.packed ? { text: variant.text, packed: variant.packed } : { text: variant.text }

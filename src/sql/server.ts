@@ -3,7 +3,16 @@
 
 import { query, type RowOf } from './query.ts'
 
-/** Once per connection and every half minute. `available_extensions`: comma-separated, those we have panes for. */
+/** Functions that not every role may call and that checks use. */
+const healthFunctions = [
+  'pg_ls_waldir()',
+  'pg_ls_archive_statusdir()',
+  'pg_ls_logdir()',
+  'pg_current_logfile(text)',
+  'pg_read_binary_file(text,bigint,bigint)',
+]
+
+/** Once per connection and every half minute. `callable`: those of healthFunctions that our role may call, between blanks. */
 export const facts = query({
   id: 'facts',
   on: 'postgres',
@@ -30,6 +39,11 @@ export const facts = query({
     timescaledb_schema: 'text',
     pg_stat_statements_version: 'text',
     pg_stat_statements_available: 'bool!',
+    pgstattuple_schema: 'text',
+    pgstattuple_executes: 'bool!',
+    pgstattuple_in_reach: 'bool!',
+    callable: 'text!',
+    collects_log: 'bool!',
   },
   variants: [
     {
@@ -56,10 +70,21 @@ SELECT current_setting('server_version_num')::int AS version_num,
        current_setting('timescaledb.license', true) AS timescaledb_license,
        (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'timescaledb') AS timescaledb_schema,
        (SELECT extversion FROM pg_extension WHERE extname = 'pg_stat_statements') AS pg_stat_statements_version,
-       available.names @> '{pg_stat_statements}' AS pg_stat_statements_available
-  FROM pg_database d, pg_roles r,
-       (SELECT coalesce(array_agg(name), '{}') AS names FROM pg_available_extensions() WHERE name IN ('timescaledb', 'pg_stat_statements')) available
- WHERE d.datname = current_database() AND r.rolname = current_user`,
+       available.names @> '{pg_stat_statements}' AS pg_stat_statements_available,
+       (SELECT coalesce(string_agg(f, ' '), '') FROM unnest('{${healthFunctions.map(name => `"${name}"`).join(',')}}'::text[]) f
+         WHERE has_function_privilege(f, 'EXECUTE')) AS callable,
+       current_setting('logging_collector')::bool AS collects_log,
+       t.nspname AS pgstattuple_schema,
+       t.oid IS NOT NULL AND NOT EXISTS (
+         SELECT FROM pg_depend m JOIN pg_proc p ON p.oid = m.objid
+          WHERE m.classid = 'pg_proc'::regclass AND m.refclassid = 'pg_extension'::regclass AND m.refobjid = t.oid AND m.deptype = 'e'
+            AND p.proname IN ('pgstattuple', 'pgstatindex') AND NOT has_function_privilege(p.oid, 'EXECUTE')) AS pgstattuple_executes,
+       t.oid IS NOT NULL AND has_schema_privilege(t.extnamespace, 'USAGE') AS pgstattuple_in_reach
+  FROM pg_database d
+  JOIN pg_roles r ON r.rolname = current_user
+  LEFT JOIN (SELECT e.oid, e.extnamespace, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pgstattuple') t ON true
+ CROSS JOIN (SELECT coalesce(array_agg(name), '{}') AS names FROM pg_available_extensions() WHERE name IN ('timescaledb', 'pg_stat_statements')) available
+ WHERE d.datname = current_database()`,
     },
   ],
 })
@@ -74,6 +99,8 @@ const pulseColumns = {
   replay_pause: 'text',
   timeline: 'text',
   postmaster_start_epoch: 'num!',
+  ready_epoch: 'num',
+  conf_load_epoch: 'num',
   own_pid: 'int!',
   clients: 'int!',
   active: 'int!',
@@ -92,6 +119,7 @@ SELECT s.in_recovery,
        CASE WHEN s.in_recovery THEN ${replayPause} END AS replay_pause,
        CASE WHEN NOT s.in_recovery THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline,
        extract(epoch FROM pg_postmaster_start_time())::float8 AS postmaster_start_epoch,
+       extract(epoch FROM pg_conf_load_time())::float8 AS conf_load_epoch,
        pg_backend_pid() AS own_pid,
        a.*
   FROM (SELECT pg_is_in_recovery() AS in_recovery) s,
@@ -100,6 +128,7 @@ SELECT s.in_recovery,
                count(*) FILTER (WHERE backend_type = 'client backend' AND wait_event_type = 'Lock')::int AS waiting,
                count(*) FILTER (WHERE backend_type = 'client backend' AND state LIKE 'idle in transaction%')::int AS idle_in_transaction,
                count(*) FILTER (WHERE backend_type IS NULL AND datid <> 0)::int AS restricted,
+               max(extract(epoch FROM backend_start)) FILTER (WHERE backend_type = 'walwriter')::float8 AS ready_epoch,
                max(extract(epoch FROM clock_timestamp() - xact_start)) FILTER (WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())::float8 AS oldest_xact_seconds
           FROM pg_stat_get_activity(NULL)
          WHERE $1::int <> 0) a`
@@ -107,7 +136,9 @@ SELECT s.in_recovery,
 /**
  * One row a tick, without any catalog. `lsn`: the insert position of a primary, the replay position of a standby. `clock_epoch`: the
  * server's clock in seconds. Our own session is among the clients and in no other figure. `restricted`: sessions of a database whose state this role may not see (they are counted as clients, never as idle or active).
- * `replay_pause`: 'not paused', 'pause requested', 'paused'. `timeline`: of a primary, eight hex digits, right at once after a promotion.
+ * `replay_pause`: 'not paused', 'pause requested', 'paused'. `timeline`: of a primary, eight hex digits, right at once after a promotion. `ready_epoch`: when a
+ * primary began to take writes, by the start of its WAL writer: anew after each crash, which leaves the postmaster's start as it was; NULL on a standby and without
+ * pg_read_all_stats. `conf_load_epoch`: when our session read the configuration last.
  */
 export const pulse = query({
   id: 'pulse',
@@ -123,7 +154,7 @@ export const pulse = query({
 })
 export type PulseRow = RowOf<typeof pulse>
 
-/** Sums over all databases since the statistics' start; a change of `stats_epoch` means that they began again. */
+/** Sums over all databases since the statistics' start; a change of `stats_epoch` (datid=stats_reset of each, - for none) means that they began again. */
 export const counters = query({
   id: 'counters',
   on: 'postgres',
@@ -137,7 +168,7 @@ export const counters = query({
 SELECT coalesce(sum(xact_commit + xact_rollback), 0)::int8 AS xact,
        coalesce(sum(blks_hit), 0)::int8 AS blks_hit,
        coalesce(sum(blks_read), 0)::int8 AS blks_read,
-       string_agg(coalesce(extract(epoch FROM stats_reset)::text, '-'), ' ' ORDER BY datid) AS stats_epoch
+       string_agg(datid || '=' || coalesce(extract(epoch FROM stats_reset)::text, '-'), ' ' ORDER BY datid) AS stats_epoch
   FROM pg_stat_database`,
     },
   ],

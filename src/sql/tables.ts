@@ -21,12 +21,16 @@ const counted = (column: string) => `CASE WHEN settings.counts THEN s.${column} 
 
 const secondsSince = (moment: string) => `extract(epoch FROM clock_timestamp() - ${moment})::float8`
 
-type Differences = { readonly lastScans: boolean; readonly frozenPages: string; readonly maintains: string }
+type Differences = { readonly lastScans: boolean; readonly frozenPages: string; readonly hasMaintain: boolean }
+
+/** Our role may do to it what takes its owner or, from 17 on, MAINTAIN. */
+const reindexes = (hasMaintain: boolean) =>
+  `(pg_has_role(c.relowner, 'USAGE')${hasMaintain ? " OR has_table_privilege(c.oid, 'MAINTAIN')" : ''})`
 
 // A row's figures are the sums over a table and all that inherits from it: partitions, chunks, children.
 // Thresholds are those of relation_needs_vacanalyze() in autovacuum.c; from 18 on only pages not yet frozen count for inserts.
 // Figures of a table without any options are computed like the others: pg_options_to_table(NULL) has no rows, and max() of none is NULL.
-const tablesText = ({ lastScans, frozenPages, maintains }: Differences) => `
+const tablesText = ({ lastScans, frozenPages, hasMaintain }: Differences) => `
 WITH RECURSIVE settings AS MATERIALIZED (
   SELECT pg_is_in_recovery() AS standby,
          NOT pg_is_in_recovery() AND current_setting('track_counts')::bool AS counts,
@@ -110,7 +114,8 @@ WITH RECURSIVE settings AS MATERIALIZED (
 )
 SELECT c.oid::int8 AS relid, c.nspname AS schemaname, c.relname, format('%I.%I', c.nspname, c.relname) AS qualified,
        c.relkind, c.parent::int8 AS parent_relid, f.children, f.members,
-       pg_get_userbyid(c.relowner) AS owner, pg_has_role(c.relowner, 'USAGE') AS owned, ${maintains} AS maintains,
+       pg_get_userbyid(c.relowner) AS owner, pg_has_role(c.relowner, 'USAGE') AS owned, ${reindexes(hasMaintain)} AS reindexes,
+       ${reindexes(hasMaintain)} OR settings.owns_database AS maintains,
        f.relpages, f.reltuples, f.seq_scan, f.seq_tup_read, f.idx_scan, f.idx_tup_fetch,
        ${secondsSince('f.last_seq_scan')} AS last_seq_scan_age_seconds,
        f.n_live_tup, f.n_dead_tup, f.n_mod_since_analyze, f.n_ins_since_vacuum, f.n_tup_ins, f.n_tup_upd, f.n_tup_hot_upd, f.n_tup_del,
@@ -121,19 +126,18 @@ SELECT c.oid::int8 AS relid, c.nspname AS schemaname, c.relname, format('%I.%I',
        current_setting('block_size')::int AS block_size
   FROM shown f JOIN rel c ON c.oid = f.ancestor, settings`
 
-const owner = `pg_has_role(c.relowner, 'USAGE') OR settings.owns_database`
-
 /**
  * A row for each table, materialised view and partitioned table; one that others inherit from (partitioned, hypertable) tells the sums over them and
  * itself, the newest of their times, the highest age; `children` counts them, `members` differs when they are no longer the same ones. `relpages`,
  * `reltuples`: as the last VACUUM or ANALYZE left them. Thresholds are of a table alone, NULL for sums. `vacuum_due`: 'dead rows', 'inserts' or
  * 'wraparound', when autovacuum would take it; `members_due` how many it would take or analyze. What a standby doesn't count is NULL there.
- * `maintains`: our role may VACUUM it. `tables_in_all` counts those that the limit left out too.
+ * `maintains`: our role may VACUUM it; `reindexes`: REINDEX it, which the database's owner as such may not. `tables_in_all` counts those that the limit left out too.
  */
 export const tables = query({
   id: 'tables',
   on: 'postgres',
   every: 10,
+  rates: true,
   columns: {
     relid: 'big!',
     schemaname: 'text!',
@@ -146,6 +150,7 @@ export const tables = query({
     owner: 'text',
     owned: 'bool!',
     maintains: 'bool!',
+    reindexes: 'bool!',
     relpages: 'big',
     reltuples: 'num',
     seq_scan: 'big',
@@ -196,7 +201,7 @@ export const tables = query({
       text: tablesText({
         lastScans: true,
         frozenPages: 'c.relallfrozen',
-        maintains: `${owner} OR has_table_privilege(c.oid, 'MAINTAIN')`,
+        hasMaintain: true,
       }),
     },
     {
@@ -204,11 +209,11 @@ export const tables = query({
       text: tablesText({
         lastScans: true,
         frozenPages: 'NULL::int',
-        maintains: `${owner} OR has_table_privilege(c.oid, 'MAINTAIN')`,
+        hasMaintain: true,
       }),
     },
-    { from: 160000, text: tablesText({ lastScans: true, frozenPages: 'NULL::int', maintains: owner }) },
-    { from: 130000, text: tablesText({ lastScans: false, frozenPages: 'NULL::int', maintains: owner }) },
+    { from: 160000, text: tablesText({ lastScans: true, frozenPages: 'NULL::int', hasMaintain: false }) },
+    { from: 130000, text: tablesText({ lastScans: false, frozenPages: 'NULL::int', hasMaintain: false }) },
   ],
 })
 export type TableRow = RowOf<typeof tables>
@@ -240,8 +245,40 @@ export const heldRelations = `
    WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'
      AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())`
 
-/** The tables of a slice. CASE keeps a size function from being called where it would have to wait. */
+/** The tables of a slice. */
 export const inSlice = (oid: string) => `${oid} BETWEEN split_part($1::text, ' ', 1)::oid AND split_part($1::text, ' ', 2)::oid`
+
+const sizeColumns = {
+  relid: 'big!',
+  parent_relid: 'big',
+  toast_relid: 'big',
+  toast_index_relid: 'big',
+  locked: 'bool!',
+  heap_bytes: 'big',
+  index_bytes: 'big',
+  toast_bytes: 'big',
+} as const
+
+// CASE keeps a size function from being called where it would have to wait.
+const sizesText = (which: string) => `
+WITH held AS MATERIALIZED (${heldRelations}
+), touched AS MATERIALIZED (
+  SELECT relation FROM held UNION SELECT x.indrelid FROM pg_index x WHERE x.indexrelid IN (SELECT relation FROM held)
+), blocked AS MATERIALIZED (
+  SELECT relation FROM touched UNION SELECT t.oid FROM pg_class t WHERE t.reltoastrelid IN (SELECT relation FROM touched)
+), slice AS MATERIALIZED (
+  SELECT c.oid, c.reltoastrelid, c.oid IN (SELECT relation FROM blocked) AS locked,
+         (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = c.oid AND i.inhseqno = 1) AS parent
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE ${which} AND ${kinds} AND ${userSchema}
+)
+SELECT oid::int8 AS relid, parent::int8 AS parent_relid, locked,
+       nullif(reltoastrelid, 0)::int8 AS toast_relid,
+       (SELECT min(x.indexrelid::int8) FROM pg_index x WHERE x.indrelid = reltoastrelid AND reltoastrelid <> 0) AS toast_index_relid,
+       CASE WHEN NOT locked THEN pg_relation_size(oid, 'main') + pg_relation_size(oid, 'fsm') + pg_relation_size(oid, 'vm') + pg_relation_size(oid, 'init') END AS heap_bytes,
+       CASE WHEN NOT locked THEN pg_indexes_size(oid) END AS index_bytes,
+       CASE WHEN NOT locked THEN CASE WHEN reltoastrelid = 0 THEN 0 ELSE pg_total_relation_size(reltoastrelid) END END AS toast_bytes
+  FROM slice`
 
 /**
  * Sizes of the tables of a slice. The size functions open a table, its indexes, its TOAST table and its index, so a lock on one of these is
@@ -252,38 +289,47 @@ export const tableSizes = query({
   on: 'postgres',
   every: 60,
   forEach: { query: tableSlices, key: 'slice', retryLocked: true },
-  columns: {
-    relid: 'big!',
-    parent_relid: 'big',
-    locked: 'bool!',
-    heap_bytes: 'big',
-    index_bytes: 'big',
-    toast_bytes: 'big',
-  },
+  columns: sizeColumns,
+  variants: [{ from: 130000, text: sizesText(inSlice('c.oid')) }],
+})
+export type TableSizeRow = RowOf<typeof tableSizes>
+
+/** Relations (of any database) that somebody holds in ACCESS EXCLUSIVE mode, or waits to. From no catalog: those can be locked too. */
+export const lockedRelations = query({
+  id: 'lockedRelations',
+  on: 'postgres',
+  every: 'tick',
+  columns: { database: 'big!', relation: 'big!' },
   variants: [
     {
       from: 130000,
       text: `
-WITH held AS MATERIALIZED (${heldRelations}
-), touched AS MATERIALIZED (
-  SELECT relation FROM held UNION SELECT x.indrelid FROM pg_index x WHERE x.indexrelid IN (SELECT relation FROM held)
-), blocked AS MATERIALIZED (
-  SELECT relation FROM touched UNION SELECT t.oid FROM pg_class t WHERE t.reltoastrelid IN (SELECT relation FROM touched)
-), slice AS MATERIALIZED (
-  SELECT c.oid, c.reltoastrelid, c.oid IN (SELECT relation FROM blocked) AS locked,
-         (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = c.oid AND i.inhseqno = 1) AS parent
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE ${inSlice('c.oid')} AND ${kinds} AND ${userSchema}
-)
-SELECT oid::int8 AS relid, parent::int8 AS parent_relid, locked,
-       CASE WHEN NOT locked THEN pg_relation_size(oid, 'main') + pg_relation_size(oid, 'fsm') + pg_relation_size(oid, 'vm') + pg_relation_size(oid, 'init') END AS heap_bytes,
-       CASE WHEN NOT locked THEN pg_indexes_size(oid) END AS index_bytes,
-       CASE WHEN NOT locked THEN CASE WHEN reltoastrelid = 0 THEN 0 ELSE pg_total_relation_size(reltoastrelid) END END AS toast_bytes
-  FROM slice`,
+SELECT DISTINCT l.database::int8 AS database, l.relation::int8 AS relation
+  FROM pg_lock_status() l
+ WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'
+ LIMIT 10000`,
     },
   ],
 })
-export type TableSizeRow = RowOf<typeof tableSizes>
+export type LockedRelationRow = RowOf<typeof lockedRelations>
+
+/** The relations that are no longer locked, and the tables whose index, TOAST table or its index they are. */
+export const unlocked = `
+  WITH given AS (SELECT unnest(string_to_array($1::text, ' ')::oid[]) AS relation),
+       tables AS (SELECT relation FROM given UNION SELECT x.indrelid FROM pg_index x JOIN given ON x.indexrelid = given.relation)
+  SELECT relation FROM tables
+   UNION SELECT d.refobjid FROM pg_depend d JOIN tables ON d.objid = tables.relation
+          WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.objsubid = 0 AND d.deptype = 'i'`
+
+/** Sizes of the few tables that were locked a moment ago, so that nobody waits for the next round to see them. */
+export const unlockedSizes = query({
+  id: 'unlockedSizes',
+  on: 'postgres',
+  every: 10,
+  params: ['unlockedRelations'],
+  columns: sizeColumns,
+  variants: [{ from: 130000, text: sizesText(`c.oid IN (${unlocked})`) }],
+})
 
 /**
  * How wide the rows of a table are by its statistics, for an estimate of bloat: only tables of some size of which our role may read all columns

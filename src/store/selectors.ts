@@ -1,8 +1,9 @@
 // Questions to the state that several readers ask. Pure.
 
 import { ageMs } from '../model/format.ts'
+import { smartStop } from '../model/lasting.ts'
 import type { Query, RowOf } from '../sql/query.ts'
-import type { Link, Reading, Sample, ServerState, State } from './state.ts'
+import type { Event, Link, Reading, Sample, ServerState, State, Work } from './state.ts'
 
 /** The picture to draw: the live one, or the held one with the clock of that moment. */
 export function picture(state: State): Pick<State, 'servers' | 'order' | 'now'> {
@@ -14,12 +15,28 @@ export function staleAfterMs(intervalMs: number): number {
   return 2 * intervalMs + 300
 }
 
-/** The link with STALE told by the age of the data, whatever the connection still believes. */
+/**
+ * The link with STALE told by the age of the data, whatever the connection still believes; and STOPPING where a smart stop waits for sessions to
+ * end, while ours is still answered.
+ */
 export function linkOf(server: ServerState, now: number, intervalMs: number): Link {
-  const { link, lastAnswerAt } = server
-  if (link.state !== 'up' || lastAnswerAt === null) return link
-  if (now - lastAnswerAt <= staleAfterMs(intervalMs)) return link
-  return { state: 'stale', word: 'STALE', since: lastAnswerAt, why: 'no answer' }
+  const { link, outage } = server
+  if (link.state !== 'up' || server.lastAnswerAt === null) return link
+  // A server that has just let us in again has answered then, whatever is shown of it.
+  const heardAt = outage ? Math.max(server.lastAnswerAt, link.since) : server.lastAnswerAt
+  if (now - heardAt > staleAfterMs(intervalMs)) return { state: 'stale', word: 'STALE', since: heardAt, why: 'no answer' }
+  const stop = smartStop(server)
+  if (!stop) return link
+  const waits = stop.others > 0 ? `, waits for ${stop.others} session${stop.others === 1 ? '' : 's'} to end` : ''
+  return { state: 'up', word: 'STOPPING', since: stop.since, why: `smart stop: no new connections${waits}` }
+}
+
+/** When the trouble began that a server is in; since when its link is as it is, where it is in none. Epoch ms. */
+export const troubleSince = ({ outage, link }: ServerState) => outage?.since ?? link.since
+
+/** What happened until the moment of the picture, oldest first. */
+export function eventsOf({ events, held }: State): readonly Event[] {
+  return held ? events.filter(({ at }) => at <= held.at) : events
 }
 
 /**
@@ -98,4 +115,15 @@ export function rowsOf<Q extends Query>(state: State, serverId: string, query: Q
 export function idsOf(state: State, kind: ServerState['kind']): readonly string[] {
   const { servers, order } = picture(state)
   return order.filter(id => servers[id]?.kind === kind)
+}
+
+/** The queue that Esc stops: the one begun last that has not been stopped yet; of stopped ones one that still has something under way. Null: none. */
+export function queueToStop(works: readonly Work[]): Work | null {
+  const open = works.filter(work => work.queue && work.endedAt === null)
+  const underWay = (work: Work) => work.items.some(item => item.begunAt !== null && !item.ended)
+  return (
+    open.findLast(({ stopping }) => stopping === 'no') ??
+    open.findLast(work => work.stopping === 'after this' && underWay(work)) ??
+    null
+  )
 }

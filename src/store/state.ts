@@ -1,7 +1,13 @@
 // The noun list: everything the monitor knows, as plain data that is replaced and never mutated. Only updates.ts changes it.
 
 import type { FirstSize } from '../model/databases.ts'
+import type { Outcome } from '../model/deed-words.ts'
+import type { Event } from '../model/event.ts'
 import type { ServerFacts } from '../model/facts.ts'
+import type { Capacity, FileSystems } from '../model/free-space.ts'
+import type { Link, LinkWord } from '../model/link.ts'
+import type { LockMarks } from '../model/locked.ts'
+import type { Outage } from '../model/outage.ts'
 import type { ProgressMark } from '../model/progress-pace.ts'
 import type { Thresholds } from '../model/thresholds.ts'
 import type { Query, RowOf, Untrusted } from '../sql/query.ts'
@@ -39,19 +45,7 @@ export type Reading<Row> =
   | { readonly kind: 'failed'; readonly error: string }
   | { readonly kind: 'waiting' }
 
-export type LinkWord = 'LIVE' | 'STALE' | 'DOWN' | 'CONNECTING' | 'STARTING' | 'RECOVERY' | 'STOPPING' | 'DENIED' | 'FULL'
-
-/** `since`: our clock in epoch ms when the word last changed. `why`: the server's or the system's reason, drawable; null while all is well. */
-export type Link = {
-  readonly state: 'connecting' | 'up' | 'stale' | 'down'
-  readonly word: LinkWord
-  readonly since: number
-  readonly why: string | null
-  /** The place that asked for a password when none was known. */
-  readonly wants?: string
-}
-
-export type { ServerFacts }
+export type { Event, Link, LinkWord, Outcome, ServerFacts }
 
 /** One point of a server's WAL position over our time: for a primary the insert position, for a standby the replay position. */
 export type LsnPoint = { readonly at: number; readonly lsn: bigint }
@@ -78,12 +72,22 @@ export type ServerState = {
   readonly lsnHistory: readonly LsnPoint[]
   /** Our clock in epoch ms of the last answer of any kind; null before the first. */
   readonly lastAnswerAt: number | null
-  /** Marks made by the model on samples of several ticks: when a paused database was first seen, by name. */
+  /** The trouble that the connection is in, or has just come out of; null once a server that is back has answered. */
+  readonly outage: Outage | null
+  /** What the server itself said last when it ended our session or refused us one, 57P03 left out; null: nothing yet. `text` is drawable. */
+  readonly lastNotice: { readonly at: number; readonly code: string; readonly text: string } | null
+  /** Marks made by the model on samples of several ticks: when what lasts (a paused database, a receiver that is down) was first seen, by name. */
   readonly firstSeen: Readonly<Record<string, number>>
   /** How fast long commands went so far, by the command (model/progress-pace.ts). */
   readonly progressMarks: Readonly<Record<string, ProgressMark>>
   /** Sizes of databases and tablespaces as they were first seen, for their growth. */
   readonly firstSizes: Readonly<Record<string, FirstSize>>
+  /** Relations of its database that were seen locked lately. */
+  readonly lockMarks: LockMarks
+  /** What its tablespaces may hold, as the configuration says. */
+  readonly capacity: Capacity
+  /** Of this machine, where the server is on it; null before they were looked at. */
+  readonly fileSystems: FileSystems | null
 }
 
 export type Sort = { readonly column: string; readonly descending: boolean }
@@ -117,6 +121,8 @@ export type Frozen = {
   readonly label: string
   readonly role: Role | 'pgbouncer' | null
   readonly started: number | null
+  /** Oids of tables and indexes that it is about: while it is asked about, who uses them is watched. */
+  readonly relations?: readonly bigint[]
 }
 
 /** What is asked of a server besides what the pane shows, while a question or a deed needs it. */
@@ -158,9 +164,6 @@ export type Dialog =
   /** Asked before leaving what is not finished; `code`: what pgvigil would end with. */
   | { readonly kind: 'quit'; readonly code: number }
 
-/** How a deed ended, in the words that screen and audit trail use. */
-export type Outcome = 'signal sent' | 'gone' | 'still there' | 'already gone' | 'skipped' | 'refused' | 'failed' | 'done'
-
 /** An invalid index that a deed of ours left behind. `qualified`: its quoted name. */
 export type LeftIndex = {
   readonly indexrelid: bigint
@@ -178,8 +181,10 @@ export type WorkItem = {
   readonly say: string
   readonly begunAt: number | null
   readonly ended: boolean
-  /** Invalid indexes that it left behind and that are there still, as far as we know. */
-  readonly left?: readonly LeftIndex[]
+  /** Done, and with something to be told of it. */
+  readonly remark?: boolean
+  /** Oids of the invalid indexes that it left behind. */
+  readonly left?: readonly bigint[]
 }
 
 /** A deed that was confirmed: under way, or ended and still told of. Times in epoch ms. */
@@ -258,11 +263,19 @@ export type State = {
   readonly now: number
   /** The picture being held: what the servers were then. Polling goes on underneath. */
   readonly held: { readonly at: number; readonly servers: Readonly<Record<string, ServerState>> } | null
+  /** What happened and what was done while pgvigil watched, oldest first. */
+  readonly events: readonly Event[]
+  /** So many events were told so far. */
+  readonly eventsTold: number
+  /** Ids of servers that are primaries of one system beside each other. */
+  readonly rivals: readonly string[]
   /** Oldest first. */
   readonly works: readonly Work[]
   readonly pauses: readonly OwnPause[]
   /** Backends of deeds under way, by server: marked as ours, never a target. */
   readonly ownPids: Readonly<Record<string, readonly number[]>>
+  /** Invalid indexes that deeds of ours left behind and have not dropped since. */
+  readonly leftIndexes: readonly (LeftIndex & { readonly server: string })[]
   readonly view: View
   readonly settings: Settings
   /** What pgvigil itself costs: share of one CPU over the last seconds (0..1) and resident bytes. */
@@ -275,6 +288,7 @@ export type SourceEvent =
   | { readonly kind: 'problem'; readonly server: string; readonly query: string; readonly problem: Problem }
   | { readonly kind: 'link'; readonly server: string; readonly link: Link; readonly tls?: ServerState['tls'] }
   | { readonly kind: 'facts'; readonly server: string; readonly facts: ServerFacts }
+  | { readonly kind: 'fileSystems'; readonly server: string; readonly fileSystems: FileSystems }
 
 export type Want = { readonly query: Query; readonly params: readonly (string | number)[] }
 

@@ -5,7 +5,8 @@ import type { ListView, ServerState, Settings, State } from './state.ts'
 
 export type Store = Pick<StoreApi<State>, 'getState' | 'setState' | 'subscribe'>
 
-export type ServerSeed = Pick<ServerState, 'id' | 'kind' | 'host' | 'port' | 'user' | 'database'>
+export type ServerSeed = Pick<ServerState, 'id' | 'kind' | 'host' | 'port' | 'user' | 'database'> &
+  Partial<Pick<ServerState, 'capacity'>>
 
 export const freshListView: ListView = {
   selectedId: null,
@@ -24,9 +25,13 @@ export function createState(seeds: readonly ServerSeed[], settings: Settings, pa
     order: seeds.map(seed => seed.id),
     now,
     held: null,
+    events: [],
+    eventsTold: 0,
+    rivals: [],
     works: [],
     pauses: [],
     ownPids: {},
+    leftIndexes: [],
     view: {
       panel,
       focus: seeds.find(seed => seed.kind === 'postgres')?.id ?? null,
@@ -51,6 +56,7 @@ export function createAppStore(state: State): Store {
 
 function emptyServer(seed: ServerSeed, now: number): ServerState {
   return {
+    capacity: {},
     ...seed,
     role: null,
     link: { state: 'connecting', word: 'CONNECTING', since: now, why: null },
@@ -59,8 +65,12 @@ function emptyServer(seed: ServerSeed, now: number): ServerState {
     readings: {},
     lsnHistory: [],
     lastAnswerAt: null,
+    outage: null,
+    lastNotice: null,
     firstSeen: {},
     progressMarks: {},
     firstSizes: {},
+    lockMarks: {},
+    fileSystems: null,
   }
 }

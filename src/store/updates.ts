@@ -1,14 +1,21 @@
 // Every change of the state, by name. Each takes the store and what happened; nothing else writes.
 
 import { sizeMarks } from '../model/databases.ts'
-import { seenMarks } from '../model/pools.ts'
+import { workBegun, workEnded } from '../model/deed-words.ts'
+import { eventsWith, type NewEvent } from '../model/event.ts'
+import { rivalsAfter, storyOf } from '../model/events.ts'
+import { marksOf } from '../model/lasting.ts'
+import { isSqlState, type Link } from '../model/link.ts'
+import { lockMarks } from '../model/locked.ts'
 import { progressMarks } from '../model/progress-pace.ts'
 import type { ProgressSample } from '../sql/progress.ts'
 import type { PulseRow } from '../sql/server.ts'
+import type { LockedRelationRow } from '../sql/tables.ts'
 import type {
   Confirm,
   Dialog,
   Entry,
+  LeftIndex,
   ListView,
   LsnPoint,
   OwnPause,
@@ -29,27 +36,55 @@ const historyMs = 30 * 60_000
 /** Points beyond this many are thinned, the older half first. */
 const historyPoints = 4000
 
-/** Something heard from a source of samples: the poller or a replay. */
+/** Something heard from a source of samples: the poller or a replay. What it means for the story of the server is told at once. */
 export function receive(store: Store, event: SourceEvent): void {
   store.setState(state => {
     const id = event.kind === 'sample' ? event.sample.server : event.server
     const server = state.servers[id]
     if (!server) return state
-    return { ...state, servers: { ...state.servers, [id]: heard(server, event) } }
+    const next = heard(server, event)
+    const { outage, events } = storyOf(server, next)
+    const servers = { ...state.servers, [id]: outage === next.outage ? next : { ...next, outage } }
+    const { rivals, events: ofAll } = rivalsAfter(state.rivals, Object.values(servers), momentOf(event) ?? state.now)
+    return withEvents({ ...state, servers, rivals }, [...events, ...ofAll])
   })
+}
+
+/** Our clock in epoch ms; null: it has none. */
+function momentOf(event: SourceEvent): number | null {
+  if (event.kind === 'sample') return event.sample.at
+  return event.kind === 'link' ? (event.link.at ?? event.link.since) : null
+}
+
+/** Puts events on the list, each in its place by its time. */
+export function addEvents(store: Store, events: readonly NewEvent[]): void {
+  store.setState(state => withEvents(state, events))
+}
+
+function withEvents(state: State, events: readonly NewEvent[]): State {
+  if (events.length === 0) return state
+  const { eventsTold } = state
+  return { ...state, events: eventsWith(state.events, events, eventsTold), eventsTold: eventsTold + events.length }
 }
 
 function heard(server: ServerState, event: SourceEvent): ServerState {
   switch (event.kind) {
     case 'link':
-      return { ...server, link: event.link, tls: event.tls ?? server.tls }
+      return { ...server, link: event.link, tls: event.tls ?? server.tls, lastNotice: noticeOf(event.link) ?? server.lastNotice }
     case 'facts':
       return { ...server, facts: event.facts }
+    case 'fileSystems':
+      return { ...server, fileSystems: event.fileSystems }
     case 'problem':
       return withEntry(server, event.query, entry => ({ ...entry, problem: event.problem }))
     case 'sample':
       return withSample(server, event.sample)
   }
+}
+
+/** That it can't take us just now (57P03) is no notice: it is what the link says for as long as it is so. */
+function noticeOf({ code, why, since, at = since }: Link): ServerState['lastNotice'] {
+  return code && code !== '57P03' && why !== null && isSqlState(code) ? { at, code, text: why } : null
 }
 
 function withSample(server: ServerState, sample: Sample): ServerState {
@@ -58,17 +93,32 @@ function withSample(server: ServerState, sample: Sample): ServerState {
     sample.query,
     entry => ({
       sample,
-      previous: entry.sample,
+      // Counters of before this connection are no beginning for a rate: a crash sets them back, and says so nowhere.
+      previous: entry.sample && server.link.state === 'up' && entry.sample.at < server.link.since ? null : entry.sample,
       problem: null,
     }),
   )
-  const told =
-    sample.query === 'pulse'
-      ? withPulse(next, sample)
-      : sample.query === 'progress'
-        ? withProgress(next, sample)
-        : withFirstSizes(next, sample)
-  return server.kind === 'pgbouncer' ? { ...told, firstSeen: kept(server.firstSeen, seenMarks(told), sample.at) } : told
+  const told = remembering(next, sample)
+  return { ...told, firstSeen: kept(server.firstSeen, marksOf(told), sample.at) }
+}
+
+/** What is kept of samples beyond their own time. */
+function remembering(server: ServerState, sample: Sample): ServerState {
+  switch (sample.query) {
+    case 'pulse':
+      return withPulse(server, sample)
+    case 'progress':
+      return withProgress(server, sample)
+    case 'lockedRelations':
+      return withLocks(server, sample)
+    default:
+      return withFirstSizes(server, sample)
+  }
+}
+
+function withLocks(server: ServerState, { rows, at }: Sample): ServerState {
+  const marks = lockMarks(server.lockMarks, rows as readonly LockedRelationRow[], server.facts?.databaseOid ?? null, at)
+  return marks === server.lockMarks ? server : { ...server, lockMarks: marks }
 }
 
 function withEntry(server: ServerState, query: string, change: (entry: Entry) => Entry): ServerState {
@@ -204,12 +254,21 @@ export function setOwnPid(store: Store, server: string, pid: number, there: bool
 /** How long an ended deed is told of when all went well, and when something didn't. Milliseconds. */
 const toldMs = { well: 15_000, trouble: 60_000 }
 
+/** A deed begins, which is an event. */
 export function addWork(store: Store, work: Work): void {
-  store.setState(state => ({ ...state, works: [...state.works, work] }))
+  store.setState(state => withEvents({ ...state, works: [...state.works, work] }, [workBegun(work)]))
 }
 
+/** Changes a deed; its end is an event. */
 export function changeWork(store: Store, id: number, change: Partial<Work>): void {
-  store.setState(state => ({ ...state, works: state.works.map(work => (work.id === id ? { ...work, ...change } : work)) }))
+  store.setState(state => {
+    const works = state.works.map(work => (work.id === id ? { ...work, ...change } : work))
+    const ended = change.endedAt ? works.filter(work => work.id === id) : []
+    return withEvents(
+      { ...state, works },
+      ended.map(work => workEnded(work, change.endedAt as number)),
+    )
+  })
 }
 
 export function changeWorkItem(store: Store, id: number, index: number, change: Partial<WorkItem>): void {
@@ -221,13 +280,23 @@ export function changeWorkItem(store: Store, id: number, index: number, change: 
   }))
 }
 
-/** An index that a deed had left behind is gone. */
-export function forgetLeftIndex(store: Store, server: string, indexrelid: bigint): void {
-  const without = (item: WorkItem): WorkItem =>
-    item.left ? { ...item, left: item.left.filter(index => index.indexrelid !== indexrelid) } : item
+/** A deed has left invalid indexes behind. */
+export function addLeftIndexes(store: Store, server: string, left: readonly LeftIndex[]): void {
+  const those = new Set(left.map(({ indexrelid }) => indexrelid))
   store.setState(state => ({
     ...state,
-    works: state.works.map(work => (work.server === server ? { ...work, items: work.items.map(without) } : work)),
+    leftIndexes: [
+      ...state.leftIndexes.filter(index => index.server !== server || !those.has(index.indexrelid)),
+      ...left.map(index => ({ ...index, server })),
+    ],
+  }))
+}
+
+/** An index that a deed had left behind is gone, or is valid by now. */
+export function forgetLeftIndex(store: Store, server: string, indexrelid: bigint): void {
+  store.setState(state => ({
+    ...state,
+    leftIndexes: state.leftIndexes.filter(index => index.server !== server || index.indexrelid !== indexrelid),
   }))
 }
 
@@ -239,8 +308,7 @@ export function dismissWorks(store: Store): void {
 function stillTold(works: readonly Work[], now: number): readonly Work[] {
   const told = works.filter(({ endedAt, items }) => {
     const well = items.every(({ outcome }) => outcome === 'gone' || outcome === 'done' || outcome === 'signal sent')
-    const leaves = items.some(({ left }) => left && left.length > 0)
-    return endedAt === null || leaves || now - endedAt < (well ? toldMs.well : toldMs.trouble)
+    return endedAt === null || now - endedAt < (well ? toldMs.well : toldMs.trouble)
   })
   return told.length === works.length ? works : told
 }

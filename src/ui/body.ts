@@ -29,7 +29,7 @@ export function body(state: State, columns: number, height: number, memory: Memo
     ]
   }
   const needs = panel.lists.map(list => listNeed(state, list))
-  const heights = shares(needs, room)
+  const heights = shares(needs, room, panel.lists.indexOf(focused))
   const lines = panel.lists.flatMap((list, i) => [
     titleLine(state, list, list === focused, columns),
     ...listLines(state, list, columns, heights[i]! - 1, memory, list === focused),
@@ -46,20 +46,21 @@ function listNeed(state: State, list: AnyList): number {
   return 3 + notes + headings + Math.max(items.length, selected.unavailable ? 3 : 1)
 }
 
-/** How many lines each list gets: all it needs where there is room, else the later ones their fair share and the first the rest. */
-export function shares(needs: readonly number[], room: number): readonly number[] {
+/** How many lines each list gets: all it needs where there is room, else the others their fair share and the one in focus the rest. */
+export function shares(needs: readonly number[], room: number, focus = 0): readonly number[] {
   const total = needs.reduce((sum, need) => sum + need, 0)
   if (total <= room) return needs
   const fair = Math.floor(room / (needs.length + 1))
-  const later = needs.slice(1).map(need => Math.min(need, fair))
-  const first = Math.min(needs[0]!, room - later.reduce((sum, need) => sum + need, 0))
-  let spare = room - first - later.reduce((sum, height) => sum + height, 0)
-  const grown = later.map((height, i) => {
-    const more = Math.min(spare, needs[i + 1]! - height)
+  const least = needs.map((need, i) => (i === focus ? 0 : Math.min(need, fair)))
+  const rest = room - least.reduce((sum, height) => sum + height, 0)
+  const favoured = Math.min(needs[focus]!, rest)
+  let spare = rest - favoured
+  return least.map((height, i) => {
+    if (i === focus) return favoured
+    const more = Math.min(spare, needs[i]! - height)
     spare -= more
     return height + more
   })
-  return [first, ...grown]
 }
 
 function titleLine(state: State, list: AnyList, focused: boolean, columns: number): Line {
@@ -91,7 +92,12 @@ function listLines(
   if (view.filter !== '')
     notes.push(
       fitLine(
-        [span(` filter: ${drawable(view.filter)}  (${items.length} of ${selected.rows.length}; Esc clears)`, 'accent')],
+        [
+          span(
+            ` filter: ${drawable(view.filter)}  (${items.length} of ${selected.rows.length}${view.tagged.length > 0 ? `; ${view.tagged.length} tagged` : ''}; Esc clears)`,
+            'accent',
+          ),
+        ],
         columns,
       ),
     )
@@ -99,7 +105,7 @@ function listLines(
   const { servers, now } = picture(state)
   const rowTone = (row: AnyRow): Tone | undefined => {
     const server = servers[String(row.server)]
-    if (server && linkOf(server, now, state.settings.intervalMs).state !== 'up') return 'dim'
+    if (server && !list.remembered && linkOf(server, now, state.settings.intervalMs).state !== 'up') return 'dim'
     return list.rowTone?.(row)
   }
   const drawn = table({
@@ -137,7 +143,7 @@ function absence(state: State, list: AnyList, filtered: boolean, cells: number):
     if (silent === null) return [{ text: 'waiting for the first answer', tone: 'dim' }]
     return wrap(`waiting for the first answer: ${silent}`, cells - 2).map(text => ({ text, tone: 'warning' as const }))
   }
-  return wrap(list.empty, cells - 2).map(text => ({ text, tone: 'dim' as const }))
+  return wrap(selected.empty ?? list.empty, cells - 2).map(text => ({ text, tone: 'dim' as const }))
 }
 
 function detailLines(state: State, columns: number, height: number): readonly Line[] {

@@ -4,13 +4,14 @@ import { ageMs, byteRate, bytes, clock, duration, meter, percent, rate } from '.
 import type { PoolerSummary } from '../model/pools.ts'
 import type { Thresholds } from '../model/thresholds.ts'
 import { drawable, fit, short, type Untrusted, width } from '../model/untrusted.ts'
-import { findings } from '../panels/finding.ts'
+import { freshEvent } from '../panels/events.ts'
+import { findings, type Headline } from '../panels/finding.ts'
 import { panels } from '../panels/index.ts'
 import type { Panel } from '../panels/panel.ts'
 import { panelOf } from '../panels/shown.ts'
 import { type PostgresFigures, poolerFigures, postgresFigures } from '../panels/summary.ts'
-import { dataAgeMs, linkOf, picture } from '../store/selectors.ts'
-import type { Link, ServerState, State } from '../store/state.ts'
+import { dataAgeMs, linkOf, picture, troubleSince } from '../store/selectors.ts'
+import type { Event, Link, ServerState, State } from '../store/state.ts'
 import { fitLine, type Line, type Look, lineWidth, type Span, span, spread } from './spans.ts'
 
 export function header(state: State, columns: number): readonly Line[] {
@@ -21,14 +22,21 @@ export function header(state: State, columns: number): readonly Line[] {
 export function headerLines(state: State, columns: number): readonly Line[] {
   const { servers, order } = picture(state)
   const idWidth = Math.min(26, Math.max(...order.map(id => width(drawable(id)))))
+  const found = findings(state)
+  const news = freshEvent(state)
   return [
-    titleLine(state, columns),
+    titleLine(state, found.length > 0 ? news : null, columns),
     ...order.map(id => serverLine(state, servers[id] as ServerState, idWidth, columns)),
-    findingLine(state, columns),
+    findingLine(state, found, news, columns),
   ]
 }
 
-function titleLine(state: State, columns: number): Line {
+const newsText = ({ at, server, say }: Event) => `${clock(at)} ${drawable(server)}: ${say}`
+/** With less room than this an event is not told in the title line. Cells. */
+const leastNews = 24
+
+/** `news` stands between what is there anyway and the interval, and what pgvigil itself costs gives way to it: no line moves. */
+function titleLine(state: State, news: Event | null, columns: number): Line {
   const { settings, held, cost } = state
   const left = [
     span('pgvigil', 'title'),
@@ -39,12 +47,16 @@ function titleLine(state: State, columns: number): Line {
   ]
   // A held picture stands still, its clock too; over a slow link figures that change all the time are worth less than they cost.
   const own = cost && !held && settings.slowLink === 'no' ? `self ${percent(cost.cpu)} cpu ${bytes(cost.residentBytes)}  ` : ''
-  return spread(
-    left,
-    [span(`${own}every ${interval(settings.intervalMs)}  `, 'dim'), span(clock(held?.at ?? state.now), 'strong')],
-    columns,
-  )
+  const right = (before: string) => [
+    span(`${before}every ${interval(settings.intervalMs)}  `, 'dim'),
+    span(clock(held?.at ?? state.now), 'strong'),
+  ]
+  const room = columns - lineWidth(left) - lineWidth(right('')) - 2
+  if (!news || room < leastNews) return spread(left, right(own), columns)
+  return spread([...left, span(short(newsText(news), room), look(news))], right(''), columns)
 }
+
+const look = ({ level }: Event): Look => (level === 'info' ? 'dim' : level)
 
 export function interval(ms: number): string {
   return ms < 1000 ? `${ms}ms` : ms % 60_000 === 0 ? `${ms / 60_000}m` : `${ms / 1000}s`
@@ -67,7 +79,10 @@ function serverLine(state: State, server: ServerState, idWidth: number, columns:
         : postgresSpans(postgresFigures(state, server.id), columns, state.settings.thresholds)
     const fitting = thatFit(figures, columns - lineWidth(spans))
     spans.push(...(link.state === 'up' ? fitting : fitting.map(s => ({ ...s, look: 'dim' as const }))))
-  } else if (link.why) spans.push(span(link.why, link.word === 'CONNECTING' ? 'dim' : 'warning'))
+  } else if (link.why) {
+    const since = link.word === 'CONNECTING' ? '' : `since ${clock(troubleSince(server))}: `
+    spans.push(span(`${since}${link.why}`, link.word === 'CONNECTING' ? 'dim' : 'warning'))
+  }
   return fitLine(spans, columns)
 }
 
@@ -100,7 +115,9 @@ function linkSpans(server: ServerState, link: Link, now: number): readonly Span[
 
 /** Figures in the order of their use in an incident: the last ones give way on a narrow terminal. */
 function postgresSpans(f: PostgresFigures, columns: number, limits: Thresholds): readonly Span[] {
-  const full = f.clients !== null && f.usable !== null && f.clients >= (limits.connectionsPercent / 100) * f.usable
+  const taken = f.clients === null || !f.usable ? 0 : (f.clients / f.usable) * 100
+  const full: Look | undefined =
+    taken >= limits.connectionsCriticalPercent ? 'critical' : taken >= limits.connectionsPercent ? 'warning' : undefined
   const out: Span[] = []
   if (f.standby) {
     const { lagSeconds, lagBytes, lagIsUpperBound, lagIsLowerBound, receiver, replayPaused } = f.standby
@@ -118,8 +135,8 @@ function postgresSpans(f: PostgresFigures, columns: number, limits: Thresholds):
     columns >= 140
       ? { active: 'active', waiting: 'waiting', idle: 'idle in xact' }
       : { active: 'act', waiting: 'wait', idle: 'idle-xact' }
-  out.push(span(`${f.clients ?? '–'}/${f.usable ?? '–'} `, full ? 'critical' : undefined))
-  if (columns >= 140) out.push(span(`${meter(f.clients, f.usable, 12)} `, full ? 'critical' : 'dim'))
+  out.push(span(`${f.clients ?? '–'}/${f.usable ?? '–'} `, full))
+  if (columns >= 140) out.push(span(`${meter(f.clients, f.usable, 12)} `, full ?? 'dim'))
   out.push(
     span(` ${f.active ?? '–'} ${words.active}`),
     span(` ${f.waiting ?? '–'} ${words.waiting}`, f.waiting ? 'critical' : undefined),
@@ -162,8 +179,9 @@ function poolerSpans(f: PoolerSummary, now: number, columns: number, limits: Thr
 
 const tps = (perSecond: number | null) => `${rate(perSecond).replace('/s', '')} tps`
 
-function findingLine(state: State, columns: number): Line {
-  const [worst, ...others] = findings(state)
+function findingLine(state: State, found: readonly Headline[], news: Event | null, columns: number): Line {
+  const [worst, ...others] = found
+  if (!worst && news) return fitLine([span(newsText(news), look(news)), span('  0 shows events', 'dim')], columns)
   if (!worst) {
     const silent = Object.values(picture(state).servers).some(server => server.lastAnswerAt === null)
     return fitLine([span(silent ? 'waiting for the first answer' : 'nothing to report', 'dim')], columns)

@@ -3,7 +3,7 @@
 
 import { type Asked, asked } from '../deeds.ts'
 import { ageMs } from '../model/format.ts'
-import { drawable, drawableLines, fit, short, width } from '../model/untrusted.ts'
+import { drawable, drawableLines, exact, fit, short, width } from '../model/untrusted.ts'
 import type { State } from '../store/state.ts'
 import { fitLine, type Line, span } from './spans.ts'
 
@@ -65,7 +65,7 @@ function bodyLines(now: Asked, state: State, columns: number): Line[] {
     ),
     ...named(
       'SQL',
-      sql.flatMap(text => wrapped(drawable(text))),
+      sql.flatMap(text => wrapped(exact(text))),
     ),
     ...named(
       'trail',

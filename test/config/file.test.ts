@@ -72,6 +72,39 @@ describe('what it says', () => {
     })
   })
 
+  test('what tablespaces may hold: of a server over its cluster over the file', () => {
+    const file = good(`
+capacity = { pg_default = "100GB", cold = "4TB" }
+[clusters.a]
+servers = ["host=a1", { name = "second", conninfo = "host=a2", capacity = { pg_default = "1.5GB", "Odd name" = "512 MB" } }]
+[clusters.a.capacity]
+cold = "2TB"
+`)
+    const config = buildConfig({ conninfo: [], pgbouncer: [] }, {}, machineWith({}), { file, cluster: file.clusters[0]! })
+    const gigabyte = 1024 ** 3
+    expect('servers' in config && config.servers.map(({ capacity }) => capacity)).toEqual([
+      { pg_default: 100 * gigabyte, cold: 2048 * gigabyte },
+      { pg_default: 1.5 * gigabyte, cold: 2048 * gigabyte, 'Odd name': gigabyte / 2 },
+    ])
+    const direct = buildConfig({ conninfo: ['host=b'], pgbouncer: [] }, {}, machineWith({}), { file, cluster: null })
+    expect(direct).toMatchObject({ servers: [{ capacity: { cold: 4096 * gigabyte } }] })
+  })
+
+  test.each(['5', '"10 gb"', '"0GB"', '"-1GB"', '"1PB"', '"9999999999TB"', 'true', '["1GB"]'])(
+    'a capacity of %s is refused in one sentence',
+    value => {
+      expect(errors(`[clusters.a]\nservers = ["host=a"]\n[clusters.a.capacity]\nfast = "1GB"\ncold = ${value}`)).toEqual([
+        'f.toml:5: capacity of cold is a size such as "200GB" (kB, MB, GB, TB)',
+      ])
+    },
+  )
+
+  test('a capacity names tablespaces', () => {
+    expect(errors('capacity = "8GB"')).toEqual([
+      'f.toml:1: capacity names tablespaces, as in { pg_default = "200GB" }, and is not a string',
+    ])
+  })
+
   test('flags go before it, but nothing takes read_only back', () => {
     const file = good(two)
     const cli = { conninfo: [], pgbouncer: [], interval: '5s', username: 'me2', readOnly: false }

@@ -333,13 +333,13 @@ describe('tree, panes, lists, servers', () => {
   })
 
   test('digits, Tab and Shift-Tab go to panes, round the ends, and ask for what is new', () => {
-    const visited = ['2', '3', '4', '5', '6', '7', 'Tab', 'S-Tab', 'S-Tab', 'Tab'].map(key => {
+    const visited = ['2', '3', '4', '5', '6', '7', '9', '0', 'Tab', 'S-Tab', 'S-Tab', 'Tab'].map(key => {
       press(key)
       return state().view.panel
     })
-    expect(visited.slice(0, 6)).toEqual(['locks', 'replication', 'chunks', 'pools', 'tables', 'progress'])
-    expect(visited.slice(6)).toEqual(['activity', 'progress', 'tables', 'progress'])
-    expect(pokes).toBe(10)
+    expect(visited.slice(0, 8)).toEqual(['locks', 'replication', 'chunks', 'pools', 'tables', 'progress', 'health', 'events'])
+    expect(visited.slice(8)).toEqual(['activity', 'events', 'health', 'events'])
+    expect(pokes).toBe(12)
   })
 
   test('F2 goes through the lists of a pane; a pane with one says so', () => {

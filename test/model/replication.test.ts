@@ -357,12 +357,19 @@ describe('not connected', () => {
     const promoted = { ...standby('s', current - 50n * MB), role: 'primary' as const }
     const alone = {
       ...promoted,
-      samples: samples('s', { pulse: [pulseOf({ lsn: current, timeline: '0000000A' })], senders: [], slots: [] }),
+      samples: samples('s', {
+        pulse: [pulseOf({ lsn: current, timeline: '0000000A', postmaster_start_epoch: 7 })],
+        senders: [],
+        slots: [],
+      }),
     }
     const state = stateOf([primary(), alone])
     expect(rowsOf(state)).toEqual([])
     expect(postgresFigures(state, 's').standby).toBeNull()
     expect(select(state).notice).toBe('TWO PRIMARIES of one system: s (timeline 10) and p (timeline 1); promoted last: s')
+    // The same server watched by another name.
+    const twice = { ...primary(), id: 'q', host: 'elsewhere' }
+    expect(select(stateOf([primary(), twice])).notice).toBeUndefined()
   })
 })
 

@@ -167,6 +167,7 @@ test('counts are those that the server would count', () => {
         row(4, nothing),
         row(5, { ...nothing, datid: '' }),
         row(6, { type: 'checkpointer', datid: '', xact: '"2026-11-26 06:00:00+00"' }),
+        row(7, { type: 'walwriter', datid: '' }),
         row(9, { state: 'active', xact: '"2026-11-26 05:00:00+00"' }),
       ].join('\n'),
     ),
@@ -179,5 +180,6 @@ test('counts are those that the server would count', () => {
     idle_in_transaction: 1,
     restricted: 1,
     oldest_xact_seconds: 120,
+    ready_epoch: Date.UTC(2026, 10, 26, 7) / 1000,
   })
 })

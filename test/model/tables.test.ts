@@ -45,7 +45,14 @@ const size = (relid: bigint, heap: bigint | null, change: Given = {}) => ({
   toast_bytes: heap === null ? null : 1n,
   ...change,
 })
-const sizes = (...rows: readonly Given[]) => sampleOf(tableSizes, rows) as unknown as NonNullable<TableFacts['sizes']>
+type Sizes = TableFacts['sizes']
+const sized = (at: number, ...rows: readonly Given[]) =>
+  sampleOf(tableSizes, rows, { at }) as unknown as NonNullable<Sizes['round']>
+const sizes = (...rows: readonly Given[]): Sizes & { round: NonNullable<Sizes['round']> } => ({
+  round: sized(noon, ...rows),
+  since: null,
+  locked: null,
+})
 
 function facts(change: Partial<TableFacts>): TableFacts {
   return {
@@ -53,7 +60,7 @@ function facts(change: Partial<TableFacts>): TableFacts {
     now: noon,
     tables: null,
     before: null,
-    sizes: null,
+    sizes: { round: null, since: null, locked: null },
     widths: null,
     hypertables: null,
     compressed: null,
@@ -108,10 +115,40 @@ describe('sizes', () => {
     const skipped = [{ key: untrusted('1 5'), why: 'canceling statement due to lock timeout', code: '55P03' }]
     const rows = rowsOf({
       tables: told([row(3n), row(7n)]),
-      sizes: { ...sizes(size(7n, 1n)), skipped },
+      sizes: { ...sizes(), round: { ...sizes(size(7n, 1n)).round, skipped } },
     })
     expect(rows.get(3n)).toMatchObject({ total_bytes: null, locked: true, sizeProblem: expect.stringContaining('lock timeout') })
     expect(rows.get(7n)!.total_bytes).toBe(12n)
+  })
+
+  test('one that is locked now says so, whatever was read before', () => {
+    const locked = new Set([1n])
+    const told = one({}, { sizes: { ...sizes(size(1n, 100n)), locked } })
+    expect(told).toMatchObject({ total_bytes: null, locked: true, sizeProblem: expect.stringContaining('as soon as it is free') })
+    expect(one({}, { sizes: { ...sizes(), locked } })).toMatchObject({ locked: true })
+    expect(one({}, { sizes: { ...sizes(size(1n, null)), locked: new Set() } })).toMatchObject({
+      total_bytes: null,
+      locked: false,
+      sizeProblem: 'free again, and read in a moment',
+    })
+  })
+
+  test('one that was locked is as large as it was read since then, and as old', () => {
+    const round = sized(noon - 40_000, size(1n, null), size(2n, 7n))
+    const rows = rowsOf({
+      tables: told([row(1n), row(2n)]),
+      sizes: { round, since: sized(noon - 1000, size(1n, 50n)), locked: new Set() },
+    })
+    expect(rows.get(1n)).toMatchObject({ total_bytes: 61n, locked: false, sizeAgeSeconds: 1 })
+    expect(rows.get(2n)).toMatchObject({ total_bytes: 18n, sizeAgeSeconds: 40 })
+    const later = { round: sized(noon, size(1n, 80n)), since: sized(noon - 1000, size(1n, 50n)), locked: new Set<bigint>() }
+    expect(one({}, { sizes: later })).toMatchObject({ total_bytes: 91n, sizeAgeSeconds: 0 })
+  })
+
+  test('a sum is as old as the oldest of its parts', () => {
+    const round = sized(noon - 40_000, size(1n, 0n), size(2n, 7n, { parent_relid: 1n }))
+    const since = sized(noon - 1000, size(1n, 0n))
+    expect(one({ children: 1 }, { sizes: { round, since, locked: null } }).sizeAgeSeconds).toBe(40)
   })
 })
 

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { findings } from '../../src/panels/finding.ts'
 import { postgresFigures } from '../../src/panels/summary.ts'
+import { catalogLocks } from '../../src/sql/catalogs.ts'
 import { showDatabases, showPools, showState } from '../../src/sql/pgbouncer.ts'
 import { counters, pulse } from '../../src/sql/server.ts'
 import type { Link, Sample } from '../../src/store/state.ts'
@@ -62,6 +63,18 @@ describe('figures', () => {
     expect(figures(total(1n, 5n, 5n, noon - 1000), total(2n, 5n, 5n, noon)).hitRatio).toBeNull()
   })
 
+  test('counters that can not be read now tell no rate of now', () => {
+    const state = stateOf([primary([total(100n, 5n, 5n, noon - 1000), total(200n, 9n, 9n, noon)])])
+    const { a } = state.servers
+    const problem = { kind: 'failed', error: 'lock timeout', code: '55P03', at: noon } as const
+    const readings = { ...a!.readings, counters: { ...a!.readings.counters!, problem } }
+    expect(postgresFigures(state, 'a').transactionsPerSecond).toBe(100)
+    expect(postgresFigures({ ...state, servers: { a: { ...a!, readings } } }, 'a')).toMatchObject({
+      transactionsPerSecond: null,
+      hitRatio: null,
+    })
+  })
+
   test('what a role may not see is unknown, and not none', () => {
     expect(figures(beat({ active: 0, restricted: 9 }))).toMatchObject({
       active: null,
@@ -104,8 +117,12 @@ describe('findings', () => {
       'critical a is STARTING: the database system is starting up',
     ],
     [link('STALE', 'stale', null), 'critical a is STALE: no answer'],
+    [
+      link('FULL', 'down', 'sorry, too many clients already'),
+      'critical a is FULL: GRANT pg_use_reserved_connections TO mon (16 or later); sorry, too many clients already',
+    ],
   ])('a server that does not answer: %o', (given, say) => {
-    expect(said(primary([beat({ waiting: 4 })], { link: given }))).toEqual([say])
+    expect(said(primary([beat({ waiting: 4 })], { link: given, user: 'mon' }))).toEqual([say])
   })
 
   test('a server that has not answered for more than two ticks, whatever its link says', () => {
@@ -114,17 +131,34 @@ describe('findings', () => {
 
   test('locks, connections, an old transaction, and what may not be seen; the worst first', () => {
     expect(
-      said(primary([beat({ waiting: 3, clients: 90, oldest_xact_seconds: 301, restricted: 2 })], { user: 'my-dba' })),
+      said(primary([beat({ waiting: 3, clients: 93, oldest_xact_seconds: 301, restricted: 2 })], { user: 'my-dba' })),
     ).toEqual([
-      'critical a: 90 of 97 connections are taken',
-      'warning 3 wait for locks on a; 2 shows who holds them up',
-      'warning a: the oldest transaction is open for 5m01s; 1 shows it',
+      'critical a: 93 of 97 connections are taken; 1 shows it',
       'warning a: 2 sessions restricted: GRANT pg_monitor TO "my-dba";',
+      'warning a: the oldest transaction is open for 5m01s; 1 shows it',
+      'warning a: 3 wait for locks; 2 shows it',
+    ])
+  })
+
+  test('a locked catalog, with who locks it, as long as that is seen', () => {
+    const locks = (at: number, ...rows: readonly Readonly<Record<string, unknown>>[]) => sampleOf(catalogLocks, rows, { at })
+    const holder = { pid: 7, relation: 1262n, backend_type: 'client backend', state: 'idle in transaction', xact_age_seconds: 12 }
+    const say = 'pg_database is locked (ACCESS EXCLUSIVE) by pid 7, idle in transaction for 12s; new connections wait'
+    expect(said(primary([beat(), locks(noon, { ...holder, relation: 2671n }, holder)]))).toEqual([`critical a: ${say}`])
+    expect(said(primary([beat(), locks(noon)]))).toEqual([])
+    expect(said(primary([beat(), locks(noon - 60_000, holder)]))).toEqual([])
+    const others = [
+      { pid: null, relation: 2671n },
+      { pid: 9, relation: 1259n, backend_type: 'startup' },
+    ]
+    expect(others.flatMap(row => said(primary([beat(), locks(noon, row)])))).toEqual([
+      `critical a: a catalog's index (oid 2671) is locked (ACCESS EXCLUSIVE) by a prepared transaction; new connections wait`,
+      'critical a: pg_class is locked (ACCESS EXCLUSIVE) by replay of WAL (pid 9); new connections wait',
     ])
   })
 
   test('just below each threshold there is nothing to say', () => {
-    expect(said(primary([beat({ clients: 87, oldest_xact_seconds: 300 })]))).toEqual([])
+    expect(said(primary([beat({ clients: 77, oldest_xact_seconds: 299.9 })]))).toEqual([])
   })
 
   test('a pause, with how long at least it has lasted, and clients that wait', () => {
@@ -141,7 +175,7 @@ describe('findings', () => {
     expect(said(primary([beat()]), pooler)).toEqual([
       'critical p: everything PAUSED for 1s or more; RESUME ends it; 5 shows it',
       'critical p: shop PAUSED for 1m05s or more; RESUME ends it; 5 shows it',
-      'warning p: 7 clients wait for a server, the longest 1m01s; 5 shows pools',
+      'critical p: 7 clients wait for a server, the longest 1m01s (shop/app); 5 shows it',
     ])
   })
 

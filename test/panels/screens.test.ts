@@ -11,8 +11,9 @@ import { drawable, untrusted } from '../../src/model/untrusted.ts'
 import { panels } from '../../src/panels/index.ts'
 import type { AnyRow } from '../../src/panels/panel.ts'
 import { activity } from '../../src/sql/activity.ts'
-import type { Confirm, Frozen, OwnPause, State, Subject, View, Work, WorkItem } from '../../src/store/state.ts'
+import type { Confirm, Frozen, Link, OwnPause, State, Subject, View, Work, WorkItem } from '../../src/store/state.ts'
 import { createAppStore, freshListView } from '../../src/store/store.ts'
+import { addEvents, receive } from '../../src/store/updates.ts'
 import { screen } from '../../src/ui/screen.ts'
 import { type Line, paint, plain } from '../../src/ui/spans.ts'
 import {
@@ -31,7 +32,7 @@ import {
 import { goldenLeftOver, goldenText, goldenTrouble } from '../support/golden.ts'
 import { type Condition, scene } from '../support/scene.ts'
 import type { Words } from '../support/scene-rows.ts'
-import { start } from '../support/scene-rows.ts'
+import { plainWords, start } from '../support/scene-rows.ts'
 import { noon, stateOf } from '../support/state.ts'
 
 const conditions: readonly Condition[] = ['normal', 'empty', 'unavailable', 'stale']
@@ -131,6 +132,36 @@ const ended = work({
   ],
   endedAt: noon - 2000,
 })
+/** pid 7401 of the scene: it waits for an old snapshot. */
+const reindexing = work({
+  action: 'reindexTable',
+  label: 'REINDEX TABLE',
+  pid: 7401,
+  items: [item(0, { label: 'public.orders', begunAt: noon - 61_000 })],
+})
+const left = {
+  indexrelid: 21_006n,
+  indrelid: 20_001n,
+  qualified: untrusted('public.orders_status_ccnew'),
+  indexrelname: untrusted('orders_status_ccnew'),
+  table_qualified: untrusted('public.orders'),
+  indisready: true,
+}
+const reindexed = work({
+  action: 'reindexTable',
+  label: 'REINDEX TABLE',
+  items: [
+    item(0, {
+      label: 'public.orders',
+      outcome: 'failed',
+      say: 'cancelled after 1m01s; left behind invalid: public.orders_status_ccnew',
+      begunAt: noon - 61_000,
+      ended: true,
+      left: [left.indexrelid],
+    }),
+  ],
+  endedAt: noon - 1000,
+})
 const under = (state: State, pauses: readonly OwnPause[], works: readonly Work[]): State => ({ ...state, pauses, works })
 
 /** The questions before deeds, and what is told of deeds under way. */
@@ -160,8 +191,35 @@ const deeds: readonly Golden[] = [
   },
   { name: 'question-drop-slot-80x24', state: () => usual('dropSlot', 80, 24, { typed: 'old_re' }) },
   { name: 'question-kill-80x24', state: () => usual('kill', 80, 24, { note: 'Enter does nothing here: type shop' }) },
+  { name: 'question-vacuum-full-80x24', state: () => usual('vacuumFull') },
+  {
+    name: 'question-vacuum-denied-80x24',
+    state: () =>
+      asking(
+        cluster(),
+        'vacuumAnalyze',
+        those(cluster(), 'tables', row => row.relid === 20_003n),
+      ),
+  },
+  { name: 'question-reindex-80x24', state: () => usual('reindexTable') },
+  {
+    name: 'question-reindex-hypertable-120x40',
+    state: () =>
+      asking(
+        cluster('activity', plainWords, 120, 40),
+        'vacuumAnalyze',
+        those(cluster(), 'tables', row => row.hypertable === true),
+      ),
+  },
+  { name: 'question-drop-index-80x24', state: () => usual('dropIndex', 80, 24, { typed: 'orders_status' }) },
+  { name: 'reindex-waits-120x40', state: () => under(cluster('activity', plainWords, 120, 40), [], [reindexing]) },
+  {
+    name: 'reindex-left-80x24',
+    state: () => ({ ...under(cluster(), [], [reindexed]), leftIndexes: [{ ...left, server: primary }] }),
+  },
   { name: 'question-pause-80x24', state: () => usual('pause', 80, 24, { seconds: '45' }) },
   { name: 'question-compress-80x24', state: () => compressing(5) },
+  { name: 'question-exact-bloat-80x24', state: () => usual('exactBloat') },
   {
     name: 'question-no-trail-80x24',
     state: () =>
@@ -207,6 +265,29 @@ const deeds: readonly Golden[] = [
   },
 ]
 
+/** Something has just happened, on a pane of its own. */
+function news(condition: Condition, columns: number, rows: number): State {
+  const store = createAppStore(scene(condition, 'activity', columns, rows))
+  addEvents(store, [
+    { at: noon - 3000, server: primary, kind: 'crash', level: 'critical', say: 'server crashed, sessions reset' },
+    { at: noon - 1000, server: primary, kind: 'back', level: 'ok', say: 'back, recovery took 1.9 s' },
+    { at: noon - 500, server: primary, kind: 'reload', level: 'info', say: 'configuration reloaded' },
+  ])
+  return store.getState()
+}
+
+/** The primary was stopped twelve seconds ago. */
+function down(state: State): State {
+  const there = { ...state.servers[primary]!, lastAnswerAt: noon - 12_300 }
+  const store = createAppStore({ ...state, servers: { ...state.servers, [primary]: there } })
+  const ended = 'terminating connection due to administrator command'
+  const refused = 'nothing listens at pg1 port 5432 (connection refused)'
+  const heard = (link: Link) => receive(store, { kind: 'link', server: primary, link })
+  heard({ state: 'connecting', word: 'CONNECTING', since: noon - 12_000, why: ended, code: '57P01' })
+  heard({ state: 'down', word: 'DOWN', since: noon - 11_950, why: refused, code: 'ECONNREFUSED' })
+  return store.getState()
+}
+
 function compressing(count: number): State {
   const state = cluster('chunks')
   const all = those(state, 'chunks', row => row.is_compressed === false)
@@ -251,6 +332,16 @@ const golden: readonly Golden[] = [
       return { ...viewed(state, { perList, prompt: { kind: 'find', text: 'upd' } }), held }
     },
   },
+  ...sizes.map(([columns, rows]) => ({ name: `news-${columns}x${rows}`, state: () => news('normal', columns, rows) })),
+  { name: 'news-quiet-80x24', state: () => news('empty', 80, 24) },
+  {
+    name: 'servers-down-80x24',
+    state: () => {
+      const state = down(scene('normal', 'activity', 80, 24))
+      return viewed(state, { dialog: { kind: 'servers', top: 0 } })
+    },
+  },
+  { name: 'events-down-120x40', state: () => down(scene('normal', 'events', 120, 40)) },
   { name: 'no-server-80x24', state: () => viewed(stateOf([]), { size: { columns: 80, rows: 24 } }) },
   ...deeds,
 ]
@@ -480,7 +571,7 @@ describe('any size', () => {
     }
     for (const panel of panels)
       for (const variant of variants) expectWhole(draw(variant(scene('normal', panel.id, 500, 200))), 500, 200, panel.id)
-  })
+  }, 30_000)
 
   test('from 40 columns on the tabs name the chosen pane, all keys and the server in focus', () => {
     for (const panel of panels)
@@ -493,9 +584,9 @@ describe('any size', () => {
     const of = (columns: number) => plain(draw(scene('normal', 'locks', columns, 24))[5]!)
     expect([of(80), of(60), of(40)]).toMatchInlineSnapshot(`
       [
-        "1 Activity 2 Locks 3 Replication 4 Chunks 5 Pools 6 Tables 7 Progress @ pg1:5432",
-        "1 Act… 2 Locks 3 Rep… 4 Chu… 5 Poo… 6 Tab… 7 Pro… @ pg1:5432",
-        "1 2 Locks 3 4 5 6 7           @ pg1:5432",
+        "1 Act… 2 Locks 3 Rep… 4 Chu… 5 Poo… 6 Tab… 7 Pro… 9 Hea… 0 Eve…       @ pg1:5432",
+        "1 2 Locks 3 4 5 6 7 9 0                           @ pg1:5432",
+        "1 2 Locks 3 4 5 6 7 9 0       @ pg1:5432",
       ]
     `)
   })

@@ -5,7 +5,8 @@ import { panels } from '../../src/panels/index.ts'
 import { arrangedRows, listOf } from '../../src/panels/shown.ts'
 import { wantedByLists, wantedOnScreen } from '../../src/panels/wanted.ts'
 import { activity } from '../../src/sql/activity.ts'
-import type { State, View } from '../../src/store/state.ts'
+import { lockedRelations, tables } from '../../src/sql/tables.ts'
+import type { Sample, State, View } from '../../src/store/state.ts'
 import { freshListView } from '../../src/store/store.ts'
 import { noon, sampleOf, stateOf } from '../support/state.ts'
 
@@ -34,6 +35,23 @@ describe('on the screen', () => {
     }
   })
 
+  test('who locks a catalog is asked while something waits for locks in vain', () => {
+    const problem = (code: string, at: number) => ({
+      ...base,
+      servers: {
+        ...base.servers,
+        a: {
+          ...base.servers.a!,
+          readings: { names: { sample: null, previous: null, problem: { kind: 'failed' as const, error: 'x', code, at } } },
+        },
+      },
+    })
+    expect(asked(base, 'a')).not.toContain('catalogLocks')
+    expect(asked(problem('55P03', noon - 1000), 'a')).toContain('catalogLocks')
+    expect(asked(problem('55P03', noon - 60_000), 'a')).not.toContain('catalogLocks')
+    expect(asked(problem('42501', noon), 'a')).not.toContain('catalogLocks')
+  })
+
   test('a pane of one server asks the one in focus, and the poolers in front of it', () => {
     const state = on({ panel: 'activity', focus: 'a' })
     expect(asked(state, 'a')).toContain('activity')
@@ -54,6 +72,31 @@ describe('on the screen', () => {
     expect(asked(on({ panel: 'chunks' }), 'b')).toEqual(expect.arrayContaining(['hypertables', 'chunks', 'jobs']))
     expect(asked(on({ panel: 'chunks' }), 'a')).not.toContain('hypertables')
     expect(asked(on({ panel: 'locks' }), 'b')).not.toContain('hypertables')
+  })
+
+  test('what has rates is asked a second time soon, and then at its own pace', () => {
+    const pace = (samples: readonly Sample[], intervalMs = 2000) => {
+      const state = on({ panel: 'tables' }, stateOf([{ id: 'a', role: 'primary', samples }], noon, { intervalMs }))
+      return wantedOnScreen(state, 'a').find(({ query }) => query.id === 'tables')?.query.every
+    }
+    const sample = sampleOf(tables, [])
+    expect([pace([]), pace([sample]), pace([sample, sample])]).toEqual([2, 2, 10])
+    expect(pace([sample], 100)).toBe(1)
+  })
+
+  test('what was unlocked is asked for while there is such', () => {
+    const seen = (at: number, relation?: bigint) =>
+      sampleOf(lockedRelations, relation === undefined ? [] : [{ database: 5n, relation }], { at })
+    const wants = (lockMarks: Record<string, number>, at: number) =>
+      wantedOnScreen(on({ panel: 'tables' }, stateOf([{ id: 'a', lockMarks, samples: [seen(at)] }])), 'a')
+        .filter(({ query }) => query.params?.includes('unlockedRelations'))
+        .map(({ query, params }) => [query.id, ...params])
+    expect(wants({}, noon)).toEqual([])
+    expect(wants({ 7: noon }, noon)).toEqual([])
+    expect(wants({ 7: noon - 1000 }, noon)).toEqual([
+      ['unlockedSizes', '7'],
+      ['unlockedIndexSizes', '7'],
+    ])
   })
 
   test('each query once, with its values', () => {

@@ -843,7 +843,7 @@ describe.skipIf(!program)(program ? `PgBouncer 1.${minor} before a PostgreSQL` :
     }
   })
 
-  describe('RELOAD', () => {
+  describe('F25: RELOAD', () => {
     test('of a file that is as before: no proof of anything', async () => {
       const pooler = await bouncer()
       await pooler.client()
@@ -894,7 +894,7 @@ describe.skipIf(!program)(program ? `PgBouncer 1.${minor} before a PostgreSQL` :
     })
   })
 
-  describe('rights', () => {
+  describe('F25: rights', () => {
     test('a member of stats_users is told beforehand that it may only look, and how that is changed', async () => {
       const pooler = await bouncer()
       await pooler.client()
@@ -945,7 +945,7 @@ describe.skipIf(!program)(program ? `PgBouncer 1.${minor} before a PostgreSQL` :
     })
   })
 
-  describe('the end of pgvigil', () => {
+  describe('F24: the end of pgvigil', () => {
     test('resumes what is pending and what is in force within a second, and names both', async () => {
       const pooler = await bouncer()
       const holder = await inTransaction(pooler)

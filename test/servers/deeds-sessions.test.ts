@@ -225,7 +225,7 @@ describe('PostgreSQL 16', () => {
     })
   })
 
-  describe('already gone', () => {
+  describe('F34: already gone', () => {
     test.each(['terminate', 'cancel'])('%s: the target has ended since: nothing is done', async action => {
       const victim = await session()
       const ending = sleep(victim)
@@ -336,7 +336,7 @@ describe('PostgreSQL 16', () => {
     })
   })
 
-  describe('refused before the key is pressed', () => {
+  describe('F34: refused before the key is pressed', () => {
     test('cancel of what runs no query', async () => {
       const [idle, open] = [await session(), await session()]
       await open.query('BEGIN; SELECT 1')
@@ -473,7 +473,7 @@ describe('PostgreSQL 16', () => {
     })
   })
 
-  describe('a session that does not obey', () => {
+  describe('F34: a session that does not obey', () => {
     test('it is still there, never gone; reading goes on, and another deed is done meanwhile', async () => {
       const [idle, busy, other] = [await session(), await session(), await session()]
       const running = sleep(busy)

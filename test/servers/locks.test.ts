@@ -288,6 +288,7 @@ describe.each([13, 16, 18] as const)('PostgreSQL %i', (version: PostgresVersion)
       const [a, b] = [await play.session(), await play.session()]
       await a.query('BEGIN; UPDATE hot SET v = 1 WHERE id = 1')
       play.begin(b, 'UPDATE hot SET v = 2 WHERE id = 1')
+      await restricted.until(({ servers }) => Boolean(servers.a?.readings.names?.sample), 'names')
       const rows = await forest(1, restricted)
       expect(find(rows, a.pid)).toMatchObject({ restricted: true, state: null, blocksCount: 1, usename: 'postgres' })
       expect(find(rows, b.pid)).toMatchObject({ restricted: true, locktype: 'transactionid', blockedBy: [a.pid] })

@@ -133,7 +133,7 @@ const answers = {
   ],
 }
 
-describe.each(['1.18', '1.21', '1.24', '1.25'] as const)('PgBouncer %s', version => {
+describe.each(['1.18', '1.21', '1.24', '1.25'] as const)('F22: PgBouncer %s', version => {
   test('gives pools, clients and servers with their links', async () => {
     const console = await stub(version)
     console.show(answers)

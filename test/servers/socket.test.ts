@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { parseConninfo, resolveConninfo, type Target } from '../../src/config/conninfo.ts'
 import { temporaryFolder } from '../../src/lab/folder.ts'
 import { type PostgresServer, startPostgres, startStandby } from '../../src/lab/postgres.ts'
-import { addressesIn } from '../../src/server/address.ts'
+import { addressesIn, namesToAsk } from '../../src/server/address.ts'
 import { DialError, type Dialled, type DialOptions, dial, hangUp, type Loss } from '../../src/server/socket.ts'
 
 const folder = temporaryFolder('socket-test')
@@ -528,4 +528,16 @@ test.each([
   ['not-an-address db1\n', 'db1', []],
 ])('hosts file %j, name %s', (text, name, addresses) => {
   expect(addressesIn(text, name)).toEqual(addresses)
+})
+
+test.each([
+  ['', 'db1', ['db1']],
+  ['nameserver 10.0.0.1\n', 'db1.example', ['db1.example']],
+  ['domain example\n', 'db1', ['db1.example', 'db1']],
+  ['search a.example b.example\n', 'db1', ['db1.a.example', 'db1.b.example', 'db1']],
+  ['search a.example\n', 'db1.b', ['db1.b', 'db1.b.a.example']],
+  ['search a.example\noptions timeout:1 ndots:5\n', 'db1.b', ['db1.b.a.example', 'db1.b']],
+  ['search a.example\n', 'db1.', ['db1.']],
+])('resolv.conf %j, name %s', (text, name, names) => {
+  expect(namesToAsk(text, name)).toEqual(names)
 })

@@ -51,6 +51,22 @@ describe('what a source reports', () => {
     expect(rowsOf(store.getState(), 'a', counters)).toEqual([])
   })
 
+  test('what was counted before this connection is no beginning for a rate', () => {
+    const store = storeOf()
+    const link = { state: 'connecting', word: 'CONNECTING', since: noon, why: 'crash' } as const
+    hear(store, counters, [{ xact: 9n }], noon)
+    update.receive(store, { kind: 'link', server: 'a', link })
+    update.receive(store, {
+      kind: 'link',
+      server: 'a',
+      link: { ...link, state: 'up', word: 'LIVE', since: noon + 500, why: null },
+    })
+    hear(store, counters, [{ xact: 11n }], noon + 1000)
+    expect(server(store).readings.counters).toMatchObject({ previous: null, sample: { at: noon + 1000 } })
+    hear(store, counters, [{ xact: 12n }], noon + 2000)
+    expect(server(store).readings.counters?.previous?.rows[0]?.xact).toBe(11n)
+  })
+
   test('a link and facts', () => {
     const store = storeOf()
     const down = { state: 'down', word: 'DOWN', since: noon, why: 'connection refused' } as const

@@ -133,6 +133,11 @@ export const doable: Readonly<Record<string, Doable>> = {
   reindexTable: { list: 'tables', row: table },
   reindexIndex: { list: 'indexes', row: index(21_002n) },
   dropIndex: { list: 'indexes', row: index(21_006n) },
+  exactBloat: {
+    list: 'tables',
+    row: row => row.relname === 'orders',
+    given: facts(primary, { pgstattupleSchema: untrusted('public'), pgstattupleExecutes: true, pgstattupleInReach: true }),
+  },
   pause: { list: 'pools', row: pool('shop') },
   resume: { list: 'pools', row: pool('billing') },
   reload: { list: 'pools', row: pool('shop') },

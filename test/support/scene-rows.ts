@@ -19,6 +19,7 @@ import { conflicts, receiver, replicationSettings, senders, slots } from '../../
 import { counters, names, pulse } from '../../src/sql/server.ts'
 import { chunkSizes, chunks, compressionStats, hypertables, jobs } from '../../src/sql/timescale.ts'
 import type { Sample } from '../../src/store/state.ts'
+import { healthTold } from './scene-health.ts'
 import { tablesTold } from './scene-tables.ts'
 import { noon, sampleOf } from './state.ts'
 
@@ -258,7 +259,7 @@ export function primary(w: Words, at: number): Sample[] {
       [activityText, [{ pid: 7304, backend_start: start, query: `SELECT date_trunc('day', at), count(*) FROM ${w.table} GROUP BY 1\nORDER BY 1 DESC -- all of it` }]],
       [locks, lockRows(w)],
       [progress, progressRows(w, 0), progressRows(w, 1)],
-      [vacuumIndexes, [{ relid: 16_402n, index_bytes: 9n * gigabyte }]],
+      [vacuumIndexes, [{ relid: 16_402n, index_blocks: [1_179_648] }]],
       [
         senders,
         [
@@ -294,6 +295,7 @@ export function primary(w: Words, at: number): Sample[] {
       [replicationSettings, [{ statusIntervalSeconds: 10, senderTimeoutMs: 60_000, applyDelayMs: 0, hot_standby_feedback: false, max_slot_wal_keep_size: '40GB' }]],
       ...timescaleRows(w),
       ...tablesTold(w),
+      ...healthTold(w),
     ],
     at,
   )

@@ -2,6 +2,7 @@
 // are invalid, unused and said twice; databases one of which may not be measured.
 
 import { databaseSizes, databases, tablespaces } from '../../src/sql/databases.ts'
+import { indexWidths } from '../../src/sql/index-widths.ts'
 import { indexes, indexSizes } from '../../src/sql/indexes.ts'
 import type { Query } from '../../src/sql/query.ts'
 import { rowWidths, tableSizes, tables } from '../../src/sql/tables.ts'
@@ -18,7 +19,7 @@ const gigabyte = 1024n ** 3n
 function tableRow(relid: bigint, relname: string, change: Given = {}): Given {
   const moments = { last_autovacuum: '2026-11-23 08:00:00+00', last_autovacuum_age_seconds: 14_400, last_autoanalyze: '2026-11-23 11:12:00+00', last_autoanalyze_age_seconds: 2880 }
   return {
-    relid, schemaname: 'public', relname, qualified: `public.${relname}`, relkind: 'r', children: 0, members: relid, owner: 'app', owned: true, maintains: true,
+    relid, schemaname: 'public', relname, qualified: `public.${relname}`, relkind: 'r', children: 0, members: relid, owner: 'app', owned: true, maintains: true, reindexes: true,
     relpages: 1000n, reltuples: 90_000, seq_scan: 12n, seq_tup_read: 40_000n, idx_scan: 812_345n, idx_tup_fetch: 900_000n,
     n_live_tup: 91_000n, n_dead_tup: 1200n, n_mod_since_analyze: 800n, n_ins_since_vacuum: 400n, n_tup_ins: 120_000n, n_tup_upd: 40_000n, n_tup_hot_upd: 30_000n, n_tup_del: 2000n,
     vacuum_count: 0n, autovacuum_count: 31n, analyze_count: 0n, autoanalyze_count: 40n, ...moments,
@@ -35,7 +36,7 @@ function tableRows(w: Words): readonly Given[] {
   return [
     tableRow(20_001n, 'orders', { relpages: 400_000n, reltuples: 9_000_000, n_live_tup: 9_100_000n, n_dead_tup: 4_400_000n, vacuum_due: 'dead rows', analyze_due: true, members_due: 1, n_tup_upd: 1_000_000n, vacuum_threshold: 1_800_050, n_mod_since_analyze: 4_000_000n }),
     tableRow(20_002n, 'stock', { n_dead_tup: 24_000n, autovacuum_enabled: false, ...never }),
-    tableRow(20_003n, 'audit_log', { relpages: 90_000n, seq_scan: 812n, seq_tup_read: 812_000_000n, idx_scan: null, idx_tup_fetch: null, freeze_age: 212_000_000, freeze_share: 1.06, vacuum_due: 'wraparound', members_due: 1, owner: 'audit', owned: false, maintains: false }),
+    tableRow(20_003n, 'audit_log', { relpages: 90_000n, seq_scan: 812n, seq_tup_read: 812_000_000n, idx_scan: null, idx_tup_fetch: null, freeze_age: 212_000_000, freeze_share: 1.06, vacuum_due: 'wraparound', members_due: 1, owner: 'audit', owned: false, maintains: false, reindexes: false }),
     tableRow(20_010n, 'visits', { relkind: 'p', children: 2, members: 60_033n, n_live_tup: 182_000n, n_dead_tup: 2400n, members_due: 1, vacuum_due: 'inserts', autovacuum_count: 62n, ...sums }),
     tableRow(20_011n, 'visits_2026_11', { parent_relid: 20_010n, vacuum_due: 'inserts', members_due: 1, n_ins_since_vacuum: 30_000n }),
     tableRow(20_012n, 'visits_2026_10', { parent_relid: 20_010n }),
@@ -64,6 +65,9 @@ function indexRow(indexrelid: bigint, indexrelname: string, table: readonly [big
     owner: 'app',
     amname: 'btree',
     relpages: 100n,
+    reltuples: 9_000_000,
+    n_live_tup: 9_100_000n,
+    block_size: 8192,
     idx_scan: 812_345n,
     last_idx_scan: '2026-11-23 11:59:58+00',
     last_idx_scan_age_seconds: 2,
@@ -130,6 +134,7 @@ export function tablesTold(w: Words): readonly Told[] {
     [compressedParts, [{ relid: 20_021n, compressed_relid: 20_022n }]],
     [indexes, indexRows(w)],
     [indexSizes, indexRows(w).map((row, i) => ({ indexrelid: row.indexrelid, locked: i === 6, total_bytes: i === 6 ? null : BigInt(i + 1) * 31n * megabyte }))],
+    [indexWidths, [{ indexrelid: 21_001n, data_width_bytes: 8, null_share: 0, null_width_bytes: 0, distinct_keys: 9_000_000, deduplicates: false, fillfactor: 90 }, { indexrelid: 21_004n, data_width_bytes: 16, null_share: 0, null_width_bytes: 0, distinct_keys: 400_000, deduplicates: true, fillfactor: 90 }]],
     [databases, [database(5n, w.database, { numbackends: 52, datconnlimit: 60, owner: w.user }), database(6n, 'crm', { measurable: false }), database(1n, 'template0', { datallowconn: false, numbackends: 0 })]],
     [databaseSizes, [{ datname: w.database, total_bytes: 41n * gigabyte }, { datname: 'crm' }, { datname: 'template0', total_bytes: 7n * megabyte }]],
     [tablespaces, [{ oid: 1663n, spcname: 'pg_default', owner: 'postgres', location: '', total_bytes: 44n * gigabyte }, { oid: 20_900n, spcname: 'fast', owner: 'postgres', location: '/mnt/nvme0/pg' }]],

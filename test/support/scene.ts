@@ -1,6 +1,7 @@
 // A small cluster on a bad day, drawn in its conditions: for golden screens and whatever else needs a whole state.
 
 import type { Link, Problem, Sample, Settings, State } from '../../src/store/state.ts'
+import { badDay } from './bad-day.ts'
 import { plainWords, pooler, primary, standby, type Words, walAt } from './scene-rows.ts'
 import { factsOf, noon, type ServerOptions, stateOf } from './state.ts'
 
@@ -26,6 +27,7 @@ export function scene(condition: Condition, panel: string, columns: number, rows
       facts,
       lsnHistory: history.map(p => ({ ...p, at: p.at + at - noon })),
       samples: primary(words, at),
+      fileSystems: { at, trouble: null, spaces: { 1663: { freeBytes: 31n * 1024n ** 3n, totalBytes: 400n * 1024n ** 3n } } },
       firstSizes: { [`databaseSizes ${words.database}`]: { at: at - 7_200_000, bytes: 40n * 1024n ** 3n } },
     },
     { id: 'pg2:5432', host: 'pg2', role: 'standby', facts, lsnHistory: [], samples: standby(words, at) },
@@ -46,7 +48,12 @@ export function scene(condition: Condition, panel: string, columns: number, rows
     noon,
     settings,
   )
-  return { ...state, view: { ...state.view, panel, size: { columns, rows } }, cost: { cpu: 0.021, residentBytes: 98_000_000 } }
+  return {
+    ...state,
+    events: condition === 'empty' ? [] : badDay(words),
+    view: { ...state.view, panel, size: { columns, rows } },
+    cost: { cpu: 0.021, residentBytes: 98_000_000 },
+  }
 }
 
 function linkIn(id: string, condition: Condition, up: Link): Link {

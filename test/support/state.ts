@@ -49,6 +49,9 @@ export function factsOf(change: Partial<ServerFacts> = {}): ServerFacts {
     clusterName: null,
     timescaleLicense: null,
     timescaleSchema: null,
+    pgstattupleSchema: null,
+    pgstattupleExecutes: false,
+    pgstattupleInReach: false,
     ...change,
   }
 }

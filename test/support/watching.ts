@@ -4,6 +4,7 @@ import { parseConninfo, resolveConninfo, type Target } from '../../src/config/co
 import { thisMachine } from '../../src/config/machine.ts'
 import { drawable } from '../../src/model/untrusted.ts'
 import type { AnyList } from '../../src/panels/panel.ts'
+import { paramsOf } from '../../src/panels/wanted.ts'
 import { type Poller, startPoller } from '../../src/poller.ts'
 import type { State } from '../../src/store/state.ts'
 import { createAppStore, type Store } from '../../src/store/store.ts'
@@ -45,10 +46,12 @@ export function watching(servers: readonly Watched[], lists: readonly AnyList[],
     servers: targets,
     receive: event => receive(store, event),
     wanted: id => {
-      const { servers, settings } = store.getState()
+      const state = store.getState()
       // Nothing is selected here, so what is asked of a selected row is not asked.
-      const asked = queries.filter(query => query.on === servers[id]?.kind && !query.params?.includes('selectedPid'))
-      return asked.map(query => ({ query, params: (query.params ?? []).map(() => settings.queryBytes) }))
+      return queries.flatMap(query => {
+        const params = query.on === state.servers[id]?.kind ? paramsOf(state, id, query) : null
+        return params ? [{ query, params }] : []
+      })
     },
     rows: (id, query) => store.getState().servers[id]?.readings[query]?.sample?.rows ?? [],
     intervalMs: () => intervalMs,

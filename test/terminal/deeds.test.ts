@@ -223,7 +223,7 @@ describe('on a session', () => {
   })
 })
 
-describe.skipIf(!findPgbouncer())('a PAUSE', () => {
+describe.skipIf(!findPgbouncer())('F23 F24: a PAUSE', () => {
   /** The monitor with a PAUSE that waits for a transaction of ours (`pending`), or is in force. */
   async function paused(how: 'pending' | 'in force'): Promise<Terminal & { readonly client: pg.Client }> {
     const client = await session('worker', pooler!.port)

@@ -56,7 +56,7 @@ it('opens with servers, tabs and function keys', async () => {
   expect(lines[1]).toMatch(/^127\.0\.0\.1:\d+ +primary +LIVE +7\/97 /)
   expect(lines[2]).toMatch(/^127\.0\.0\.1:\d+ +primary +LIVE +1\/97 /)
   expect(lines.join('\n')).toMatch(
-    /^1 Activity {2}2 Locks {2}3 Replication {2}4 Chunks {2}5 Pools {2}6 Tables {2}7 Progress +@ 127/m,
+    /^1 Activity {2}2 Locks {2}3 Replication {2}4 Chunks {2}5 Pools {2}6 Tables {2}7 Progress {2}9 Health {2}0 Events +@ 127/m,
   )
   expect(bottom()).toMatch(/^F1Help F2List F3Find F4Filter F5Tree F6Sort F9Act CCancel KTerminate EnterDetail .*F10Quit *$/)
 })
@@ -210,6 +210,20 @@ it('Enter shows all that is known of the row, Esc closes it', async () => {
   await terminal.waitFor(/application_name +worker3$/m)
   terminal.write('\x1b')
   await gone('application_name')
+})
+
+it('9 shows Health: Enter explains a check, Enter again goes to the row it is about', async () => {
+  terminal.write('9')
+  await terminal.waitFor(/ok +connectivity +127\.0\.0\.1:\d+ +answers: PostgreSQL 16/)
+  await terminal.waitFor(/idle_in_transaction +127\.0\.0\.1:\d+ +pid \d+ \(postgres in postgres, worker\d@/)
+  terminal.write('\x1bOR')
+  await terminal.waitFor(/Find: _/)
+  terminal.write('idle_in_tr\r\r')
+  await terminal.waitFor(/why it matters[\s\S]*holds locks for nobody/)
+  const [, pid] = await terminal.waitFor(/found\s+pid (\d+) /)
+  terminal.write('\r')
+  await terminal.waitFor(/^ PID +USER/m)
+  await terminal.until(() => selected().includes(` ${pid} `), 'the cursor on the session')
 })
 
 it('y copies the query: one OSC 52 with its base64, and nothing else to the clipboard', async () => {

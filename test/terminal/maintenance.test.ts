@@ -109,7 +109,7 @@ it('REINDEX names whom it waits for; cancelled by Esc, what it leaves is named a
   terminal.write('x')
   await question(terminal)
   terminal.write('y')
-  await terminal.waitFor(new RegExp(`under way for .+ waits for ${pid} postgres/month-end`))
+  await terminal.waitFor(new RegExp(`under way for .+ waits for pid ${pid} \\(postgres/month-end`))
   terminal.write('\u001b')
   await terminal.waitFor(/cancelled after .+left behind invalid: .+X drops/s)
   await holder.query('COMMIT')

@@ -71,6 +71,32 @@ const number = expect.any(Number)
 const truth = expect.any(Boolean)
 
 describe('the document', () => {
+  it('has rates of tables, locks and free space in a single look, and names a database without tables', async () => {
+    const writer = await connect({ port: primary.port })
+    await writer.query('create table written (i int)')
+    let written = true
+    const writing = (async () => {
+      while (written) await writer.query('insert into written select generate_series(1, 10)')
+    })()
+    const { panels } = await document([primary.conninfo, '--panel', 'tables'])
+    written = false
+    await writing
+    await writer.query('drop table written')
+    await writer.end()
+    const row = (name: string) => panels.tables?.rows.find(({ relname }) => relname === name)
+    expect(row('written')?.insertsPerSecond).toBeGreaterThan(0)
+    expect(row('written')?.deletesPerSecond).toBe(0)
+    expect(row('t')).toMatchObject({ locked: true, total_bytes: null })
+    expect(panels.tablespaces?.rows).toMatchObject([
+      { freeBytes: number, freeOf: 'file system' },
+      { freeBytes: number, freeOf: 'file system' },
+    ])
+    const empty = await run(['snapshot', '--panel', 'tables', primary.conninfo.replace(/postgres$/, 'template1')])
+    expect(empty.stdout).toContain(
+      'The database template1 has no table of its own. Another one is looked into with dbname=postgres',
+    )
+  })
+
   it('has the fields that scripts rely on, of every list', async () => {
     const doc = await document(strings())
     expect(doc).toMatchObject({ format: 1, tool: { name: 'pgvigil', version: text }, cluster: `127.0.0.1:${primary.port}` })

@@ -1,4 +1,4 @@
-// Text that other people's sessions and objects carry: none of its bytes acts on the terminal, every row stays on its line.
+// Text that other people's sessions and objects carry: none of its bytes acts on the terminal, every row stays on its line. F31-F33.
 
 import type { Socket } from 'node:net'
 import pg from 'pg'
@@ -101,7 +101,7 @@ function expectHarmless(terminal: Terminal): void {
 }
 
 describe('on the screen', () => {
-  it('every pane, every list, detail, help and prompt: harmless, on one line, columns aligned', async () => {
+  it('F31: every pane, every list, detail, help and prompt: harmless, on one line, columns aligned', async () => {
     const terminal = startMonitor(strings(), { columns: 200, rows: 50 })
     await terminal.waitFor(/␛\]0;PWNED/)
     await terminal.waitFor('(pgvigil itself)')
@@ -132,6 +132,7 @@ describe('on the screen', () => {
       ['5', pooler ? /MAXWAIT[\s\S]*␛/ : /MAXWAIT/],
       ['l', /F2/],
       ['l', /F2/],
+      ['9', /LEVEL[\s\S]*␛/],
       ['1', /PID[\s\S]*␛/],
       ['/PWNED\r', /filter: PWNED/],
       ['\r', /application_name/],
@@ -153,7 +154,7 @@ describe('on the screen', () => {
     expect((await terminal.exit).code).toBe(0)
   })
 
-  it('names in connection strings and in the errors they cause', async () => {
+  it('F31: names in connection strings and in the errors they cause', async () => {
     const nowhere = `postgres://postgres@127.0.0.1:${server.port}/${encodeURIComponent(`no${name}`)}`
     const terminal = startMonitor([nowhere, server.conninfo], { columns: 200, rows: 50 })
     await terminal.waitFor(/DENIED .*database "no␛\]0;PWNED␇␛\[45m/)
@@ -167,13 +168,13 @@ describe('on the screen', () => {
     expect(alone.bytes().toString()).not.toMatch(/\x1b/)
   })
 
-  it('a session whose text is no UTF-8 hides no other, also seen from its own SQL_ASCII database', async () => {
+  it('F33: a session whose text is no UTF-8 hides no other, also seen from its own SQL_ASCII database', async () => {
     for (const database of ['postgres', 'ascii']) {
       const terminal = startMonitor([`postgres://postgres@127.0.0.1:${server.port}/${database}`], { columns: 200, rows: 50 })
       await terminal.waitFor('(pgvigil itself)')
       await terminal.waitFor(/broken@.*select 1 \/\* caf/)
       await terminal.waitFor(/␛\]0;PWNED␇/)
-      expect(terminal.screen().join('\n')).toMatch(/walwriter/)
+      await terminal.waitFor(/walwriter/)
       expect(terminal.screen()[1]).toMatch(/LIVE/)
       terminal.write('/broken\r\r')
       await terminal.waitFor(/application_name +broken/)
@@ -186,7 +187,7 @@ describe('on the screen', () => {
 })
 
 describe('in snapshot', () => {
-  it('JSON escapes what is not printable and loses nothing', async () => {
+  it('F32: JSON escapes what is not printable and loses nothing', async () => {
     const { code, stdout, stderr } = await run(['snapshot', '--json', ...strings()])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout.replaceAll('\n', '')).not.toMatch(harmful)
@@ -199,7 +200,7 @@ describe('in snapshot', () => {
     if (pooler) expect(panels.pools!.rows).toContainEqual(expect.objectContaining({ database: name }))
   })
 
-  it('text mode prints no control character but line ends', async () => {
+  it('F32: text mode prints no control character but line ends', async () => {
     const { code, stdout, stderr } = await run(['snapshot', ...strings()])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout.replaceAll('\n', '')).not.toMatch(harmful)

@@ -1,4 +1,4 @@
-// What an administrator, or an enemy, may have set on the role we log in as: no figure changes, and nobody else's function runs.
+// What an administrator, or an enemy, may have set on the role we log in as: no figure changes, and nobody else's function runs. F39.
 
 import { readFileSync } from 'node:fs'
 import type pg from 'pg'
@@ -71,7 +71,7 @@ afterAll(async () => {
 const conninfo = () => `postgres://mon@127.0.0.1:${server.port}/postgres`
 const nonsense = /NaN|Infinity|undefined|Invalid|\[object|HIJACKED/
 
-it('the settings do what they are here for', async () => {
+it('F39: the settings do what they are here for', async () => {
   const before = heard()
   const mon = await connect({ port: server.port, user: 'mon' })
   await expect(mon.query('select pg_sleep(0.05)')).rejects.toMatchObject({ code: '57014' })
@@ -83,7 +83,7 @@ it('the settings do what they are here for', async () => {
 
 const heard = () => readFileSync(server.logFile, 'utf8').match(/WARNING: {2}HIJACKED/g)?.length ?? 0
 
-it('the screen is LIVE with right figures in every pane, for longer than the idle timeout', async () => {
+it('F39: the screen is LIVE with right figures in every pane, for longer than the idle timeout', async () => {
   const before = heard()
   const terminal = startMonitor([conninfo()], { columns: 200, rows: 50 })
   await terminal.waitFor(/^127\.0\.0\.1:\d+ +primary +LIVE +2\/97 .* 1 idle in xact .* \d[\d.]* tps .*WAL \d/m)
@@ -103,7 +103,7 @@ it('the screen is LIVE with right figures in every pane, for longer than the idl
   expect((await terminal.exit).code).toBe(0)
 })
 
-it('the JSON document has numbers where numbers belong, and dates as everywhere', async () => {
+it('F39: the JSON document has numbers where numbers belong, and dates as everywhere', async () => {
   const before = heard()
   const { code, stdout, stderr } = await run(['snapshot', '--json', conninfo()])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })

@@ -1,4 +1,4 @@
-// Whatever ends or stops the monitor, the terminal is given back as it was, with the exit code that scripts rely on.
+// Whatever ends or stops the monitor, the terminal is given back as it was, with the exit code that scripts rely on. F35-F37.
 
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -56,7 +56,7 @@ const sessions = async () => {
   return rows.map(row => row.pid as number)
 }
 
-describe('each end', () => {
+describe('F35: each end', () => {
   const ways: readonly (readonly [string, number, (shell: Shell) => void])[] = [
     ['q', 0, shell => shell.write('q')],
     ['Ctrl-C', 130, shell => shell.write('\x03')],
@@ -111,25 +111,29 @@ describe('each end', () => {
   })
 })
 
-describe('stopped', () => {
+describe('F37: stopped', () => {
   const stops: readonly (readonly [string, (shell: Shell) => void])[] = [
     ['Ctrl-Z', shell => shell.write('\x1a')],
     ['kill -TSTP', shell => process.kill(shell.monitor, 'SIGTSTP')],
   ]
   it.each(stops)('%s gives the shell a sane terminal, fg draws everything again', async (name, act) => {
     const shell = await underBash(`stopped ${name}`)
+    const stoppedAt = performance.now()
     act(shell)
     await shell.waitFor(/Stopped.*> $/ms, 2000)
+    expect(performance.now() - stoppedAt).toBeLessThanOrEqual(300)
     await expectSane(shell)
     // The size changes while nobody tells the monitor.
     shell.resize(100, 20)
     const before = shell.bytes().length
     shell.write('fg\r')
+    const backAt = performance.now()
     await shell.until(
       () => shell.alternateScreen() && /^F1Help.*F10Quit *$/.test(shell.screen().at(-1)!),
       'the whole screen',
       2000,
     )
+    expect(performance.now() - backAt).toBeLessThanOrEqual(500)
     await shell.waitFor(/LIVE .* tps/)
     expect(shell.cursorVisible()).toBe(false)
     expect(shell.screen()[0]).toMatch(/^pgvigil .*\d\d:\d\d:\d\d$/)
@@ -165,7 +169,7 @@ describe('stopped', () => {
     await expectSane(shell)
   })
 
-  it('3 s stopped are one tick, not a burst', async () => {
+  it('15 s stopped are one tick, not a burst, and no rate is told but over their real length', async () => {
     const shell = await underBash('burst', '-i 100ms')
     const transactions = async () => {
       const { rows } = await client.query(`select xact_commit::int as n from pg_stat_database where datname = 'postgres'`)
@@ -174,14 +178,24 @@ describe('stopped', () => {
     process.kill(shell.monitor, 'SIGSTOP')
     await shell.waitFor(/Stopped/, 2000)
     const atStop = await transactions()
-    await new Promise(resolve => setTimeout(resolve, 3000))
+    await new Promise(resolve => setTimeout(resolve, 15_000))
+    const printed = shell.bytes().length
     shell.write('fg\r')
     await shell.until(() => shell.alternateScreen() && /LIVE .* tps/.test(shell.screen()[1]!), 'figures', 3000)
+    expect(shell.bytes(printed).toString()).not.toMatch(/NaN|Infinity|-\d+(?:\.\d+)?k? tps/)
+    // What an idle server did in a tenth of a second, were it told of 15 s, would be hundreds.
+    const rates = [
+      ...shell
+        .bytes(printed)
+        .toString()
+        .matchAll(/([\d.]+k?) tps/g),
+    ].map(([, rate]) => rate!)
+    for (const rate of rates) expect(rate).toMatch(/^\d{1,2}(?:\.\d)?$|^1\d\d$/)
     shell.write('q')
     await shell.waitFor('status=0 >')
     // Its last statements are counted when its session ends.
     while ((await sessions()).length > 0);
-    // A tick is three or four transactions: thirty ticks made up for would be a hundred.
+    // A tick is three or four transactions: a hundred and fifty ticks made up for would be hundreds.
     expect((await transactions()) - atStop).toBeLessThan(50)
   })
 
@@ -197,7 +211,7 @@ describe('stopped', () => {
   })
 })
 
-describe('a terminal that went away', () => {
+describe('F36: a terminal that went away', () => {
   it.each(['directly', 'under bash'])('%s: process and session are gone at once, no CPU burnt', async how => {
     const terminal = how === 'directly' ? startMonitor([server.conninfo]) : await underBash('hang-up')
     await terminal.waitFor(/LIVE .* tps/)

@@ -1,4 +1,4 @@
-// Terminals of any size, changed at any moment: alive, and the right picture afterwards.
+// Terminals of any size, changed at any moment: alive, and the right picture afterwards. F38.
 
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { type Folder, temporaryFolder } from '../../src/lab/folder.ts'
@@ -39,23 +39,29 @@ function whole(terminal: Terminal, columns: number, rows: number): boolean {
 const still = (terminal: Terminal) =>
   terminal.screen().map((line, row) => (row < 2 ? line.slice(0, 20) : line.replace(/[\d.]+/g, '#')))
 
-it('shows the whole picture at 80x24, 200x50 and 500x200, at once', async () => {
+it('F38: shows the whole picture at 80x24, 200x50 and 500x200, at once', async () => {
   const terminal = startMonitor([server.conninfo], { columns: 80, rows: 24 })
   await terminal.waitFor(/LIVE .* idle-xact/)
   await terminal.until(() => whole(terminal, 80, 24), 'the picture at 80x24')
-  for (const [columns, rows] of [
+  const sizes: readonly (readonly [number, number])[] = [
     [200, 50],
     [500, 200],
     [80, 24],
     [81, 23],
     [40, 10],
-  ] as const) {
-    const changedAt = performance.now()
-    terminal.resize(columns, rows)
-    if (columns > 40) await terminal.until(() => whole(terminal, columns, rows), `the picture at ${columns}x${rows}`, 2000)
-    else await terminal.waitFor(/^F1Help.*F10Quit *$/m, 2000)
-    expect(performance.now() - changedAt).toBeLessThan(400)
+  ]
+  // Twice, and the quicker counts: the machine may be busy with something else for a moment.
+  const tookMs = sizes.map(() => Number.POSITIVE_INFINITY)
+  for (let round = 0; round < 2; round++) {
+    for (const [i, [columns, rows]] of sizes.entries()) {
+      const changedAt = performance.now()
+      terminal.resize(columns, rows)
+      if (columns > 40) await terminal.until(() => whole(terminal, columns, rows), `the picture at ${columns}x${rows}`, 2000)
+      else await terminal.waitFor(/^F1Help.*F10Quit *$/m, 2000)
+      tookMs[i] = Math.min(tookMs[i]!, performance.now() - changedAt)
+    }
   }
+  for (const ms of tookMs) expect(ms).toBeLessThanOrEqual(200)
   terminal.write('q')
   expect((await terminal.exit).code).toBe(0)
 })
@@ -65,7 +71,7 @@ it.each([
   [39, 40],
   [120, 9],
   [1, 1],
-])('at %dx%d says that it is too small, and survives', async (columns, rows) => {
+])('F38: at %dx%d says that it is too small, and survives', async (columns, rows) => {
   const terminal = startMonitor([server.conninfo], { columns, rows })
   const words = columns >= 10 ? new RegExp(`^too small:\\n${columns}x${rows}, needs\\n40x10\\n`) : /^.$/
   await terminal.waitFor(words)
@@ -78,7 +84,7 @@ it.each([
   expect((await terminal.exit).code).toBe(130)
 })
 
-it('60 changes in 5 s leave the right picture', async () => {
+it('F38: 100 changes in 10 s leave the right picture', async () => {
   const terminal = startMonitor([server.conninfo], { columns: 80, rows: 24 })
   await terminal.until(() => whole(terminal, 80, 24), 'the picture')
   let seed = 7
@@ -86,10 +92,10 @@ it('60 changes in 5 s leave the right picture', async () => {
     seed = (seed * 48271) % 2147483647
     return seed % below
   }
-  for (let i = 0; i < 60; i++) {
+  for (let i = 0; i < 100; i++) {
     terminal.resize(1 + random(220), 1 + random(60))
     // Some changes come while a frame is on its way, others when it is there.
-    await new Promise(resolve => setTimeout(resolve, random(165)))
+    await new Promise(resolve => setTimeout(resolve, random(200)))
     expect(terminal.ended()).toBeNull()
   }
   terminal.resize(100, 30)

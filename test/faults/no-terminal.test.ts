@@ -1,4 +1,4 @@
-// Where there is no terminal, or one of few abilities: one plain line, or a screen that keeps to them.
+// Where there is no terminal, or one of few abilities: one plain line, or a screen that keeps to them. F38.
 
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -34,7 +34,7 @@ async function inShell(redirection: string, env: Record<string, string> = {}): P
   return { text, status: Number(/status=(\d+)/.exec(text)?.[1]) }
 }
 
-describe('one line that names snapshot, status 2, no escape sequence', () => {
+describe('F38: one line that names snapshot, status 2, no escape sequence', () => {
   it('stdout into a pipe', async () => {
     const result = await run([server.conninfo])
     expect(result).toMatchObject({ code: 2, stdout: '' })
@@ -59,7 +59,7 @@ describe('one line that names snapshot, status 2, no escape sequence', () => {
   })
 })
 
-it.each(['CI', 'CONTINUOUS_INTEGRATION'])('%s in the environment changes nothing', async name => {
+it.each(['CI', 'CONTINUOUS_INTEGRATION'])('F38: %s in the environment changes nothing', async name => {
   const terminal = startMonitor([server.conninfo], { env: { [name]: 'true' } })
   await terminal.waitFor(/LIVE .* tps/)
   expect(terminal.alternateScreen()).toBe(true)
@@ -73,7 +73,7 @@ const renditions = (bytes: Buffer) =>
 
 const isColor = (n: number) => (n >= 30 && n <= 49) || (n >= 90 && n <= 107)
 
-describe('colours', () => {
+describe('F38: colours', () => {
   it('are used otherwise', async () => {
     const terminal = startMonitor([server.conninfo])
     await terminal.waitFor(/LIVE .* tps/)
@@ -95,7 +95,7 @@ it.each([
   ['LANG=C', { LANG: 'C' }],
   ['no locale at all', { LANG: undefined }],
   ['LC_ALL=POSIX over LANG', { LC_ALL: 'POSIX', LANG: 'de_DE.UTF-8' }],
-])('%s: not a byte beyond ASCII, whatever a session says', async (_, env) => {
+])('F38: %s: not a byte beyond ASCII, whatever a session says', async (_, env) => {
   const terminal = startMonitor([server.conninfo, '--panel', 'activity'], { columns: 200, rows: 50, env })
   await terminal.waitFor(/greeter@.*select 'gr\?\? \?\?\?\? \? - \|'/)
   terminal.write('2345\x1bOPq1\r')
