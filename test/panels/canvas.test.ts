@@ -133,6 +133,28 @@ describe('few bytes', () => {
     ).toBeLessThan(45 * 8)
   })
 
+  test('a tenth of the cells: three figures of seven cells in each row', () => {
+    const figures = (i: number, n: number) =>
+      paint(
+        fitLine(
+          [
+            span(` ${10_000 + i}  app     postgres  web-${i}`.padEnd(100)),
+            ...[1, 2, 3].map(k =>
+              span(
+                String((i + 7) * 104_729 * k * n)
+                  .slice(-7)
+                  .padStart(9),
+              ),
+            ),
+          ],
+          columns,
+        ),
+        theme,
+      )
+    const tenth = (n: number) => Array.from({ length: 48 }, (_, i) => figures(i, n))
+    expect(bytesBetween(tenth(1), tenth(3))).toBeLessThanOrEqual(3000)
+  })
+
   test('one character', () => {
     expect(
       bytesBetween(
