@@ -132,7 +132,7 @@ type Parts = {
 function openScreen({ ui: { render, App }, first, start, told, resolve }: Parts): void {
   const { stdin, stdout } = process
   silenceStderr()
-  const glass = createGlass(stdout, process.env.TERM)
+  const glass = createGlass(stdout)
   glass.onSlow = slow => {
     if (current.store.getState().settings.slowLink !== 'asked') update.setSlowLink(current.store, slow ? 'noticed' : 'no')
   }
