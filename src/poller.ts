@@ -208,12 +208,12 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   }
 
   /** What has a pace of its own is asked between two ticks, a statement at a time, so that a tick waits for one of them at the most. */
-  async function betweenTicks(until: () => number): Promise<void> {
-    let mayAsk = Math.max(1, statementsATick - askedByTick)
+  async function betweenTicks(until: () => number, poked = false): Promise<void> {
+    let mayAsk = poked ? Number.POSITIVE_INFINITY : Math.max(1, statementsATick - askedByTick)
     for (const want of options.wanted(id)) {
       if (want.query.every === 'tick' || !due(want.query, keyOf(want))) continue
       if (stopped || (Date.now() >= until() && !want.query.forEach)) return
-      // What is asked again takes its turn; what is asked for the first time is waited for.
+      // What is asked again takes its turn; what is asked for the first time, or after a key, is waited for.
       if (begunAt.has(keyOf(want)) && !want.query.forEach && mayAsk-- <= 0) continue
       if (!want.query.forEach) {
         take(want)
@@ -389,7 +389,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
           if (lost) throw lost
           if (Date.now() >= nextAt()) break
           await tick()
-          await betweenTicks(nextAt)
+          await betweenTicks(nextAt, true)
         }
       } catch (error) {
         session?.close()
