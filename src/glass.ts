@@ -35,10 +35,10 @@ const strain = { slowMs: 1000, quickMs: 250, forMs: 60_000 }
 
 type Handle = { setBlocking?: (blocking: boolean) => number }
 
-export function createGlass(out: WriteStream, term: string | undefined): Glass {
+export function createGlass(out: WriteStream): Glass {
   // Node makes writes to a terminal wait for it. A stream that doesn't tells by its callback when a write is through.
   ;(out as unknown as { _handle?: Handle })._handle?.setBlocking?.(false)
-  const canvas = createCanvas({ erasesInColour: !term?.startsWith('screen') })
+  const canvas = createCanvas()
   const now = () => performance.now()
   /** Since when the terminal has not taken all that was written; null: it has. */
   let busySince: number | null = null

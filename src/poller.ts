@@ -50,6 +50,8 @@ const mostPatience = 4
 const rememberedWants = 500
 /** What has waited for a lock in vain is not asked again for so long: what needs no lock must not wait behind it at each tick. Milliseconds. */
 const lockedPauseMs = 2000
+/** In steady state a server is asked no more statements from one tick to the next, and one besides those of the tick. */
+const statementsATick = 3
 /** After a refusal of several statements as one each is asked by itself for so long. Milliseconds. */
 const apartMs = 30_000
 /** SQLSTATE of a lock_timeout. */
@@ -105,6 +107,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   let endedBy: string | null = null
   let patience = 1
   let slowestMs = 0
+  // Statements of the last tick.
+  let askedByTick = 0
   // Until then nothing is asked together: one of the statements was refused, and the others must not wait for it.
   let apartUntil = 0
 
@@ -165,6 +169,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   async function readFacts(): Promise<void> {
     const [current, bounds] = [session as Session, answerMs()]
     begunAt.set(factsQuery.id, Date.now())
+    askedByTick++
     if (target.kind === 'pgbouncer') {
       // A console that refuses one of these can still be asked for its pools.
       const rowsOr = async (query: Query) => {
@@ -184,6 +189,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   }
 
   async function tick(): Promise<void> {
+    askedByTick = 0
     if (target.kind === 'postgres' && due(factsQuery, factsQuery.id)) {
       try {
         await readFacts()
@@ -202,10 +208,13 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   }
 
   /** What has a pace of its own is asked between two ticks, a statement at a time, so that a tick waits for one of them at the most. */
-  async function betweenTicks(until: () => number): Promise<void> {
+  async function betweenTicks(until: () => number, poked = false): Promise<void> {
+    let mayAsk = poked ? Number.POSITIVE_INFINITY : Math.max(1, statementsATick - askedByTick)
     for (const want of options.wanted(id)) {
       if (want.query.every === 'tick' || !due(want.query, keyOf(want))) continue
       if (stopped || (Date.now() >= until() && !want.query.forEach)) return
+      // What is asked again takes its turn; what is asked for the first time, or after a key, is waited for.
+      if (begunAt.has(keyOf(want)) && !want.query.forEach && mayAsk-- <= 0) continue
       if (!want.query.forEach) {
         take(want)
         await readWant(want)
@@ -244,6 +253,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
     try {
       const current = session as Session
       await current.limitStatements(statementMs(), answerMs())
+      askedByTick++
       const results = await current.readTogether(parts, answerMs())
       slowestMs = Math.max(slowestMs, ...results.map(({ tookMs }) => tookMs))
       for (const [i, { query }] of parts.entries()) {
@@ -308,6 +318,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   async function ask(query: Query, text: string, values: readonly (string | number)[]): Promise<ReadResult> {
     const current = session as Session
     const quick = isQuick(query)
+    if (query.every === 'tick') askedByTick++
     await current.limitStatements(quick ? statementMs() : longestStatementMs, answerMs())
     const result = await current.read(query, text, values, quick ? answerMs() : longestStatementMs + 500)
     if (quick) slowestMs = Math.max(slowestMs, result.tookMs)
@@ -381,7 +392,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
           if (lost) throw lost
           if (Date.now() >= nextAt()) break
           await tick()
-          await betweenTicks(nextAt)
+          await betweenTicks(nextAt, true)
         }
       } catch (error) {
         session?.close()

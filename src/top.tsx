@@ -14,8 +14,8 @@ import { memoryKeeper } from './memory.ts'
 import { defaultThresholds } from './model/thresholds.ts'
 import { drawable, drawableLines } from './model/untrusted.ts'
 import { followSelected } from './navigate.ts'
+import { ownCost } from './own-cost.ts'
 import { type Asking, type AskPassword, readPassword } from './password.ts'
-import type { State } from './store/state.ts'
 import * as update from './store/updates.ts'
 import type { Screen } from './ui/App.tsx'
 import type { Watched } from './watch.ts'
@@ -132,7 +132,7 @@ type Parts = {
 function openScreen({ ui: { render, App }, first, start, told, resolve }: Parts): void {
   const { stdin, stdout } = process
   silenceStderr()
-  const glass = createGlass(stdout, process.env.TERM)
+  const glass = createGlass(stdout)
   glass.onSlow = slow => {
     if (current.store.getState().settings.slowLink !== 'asked') update.setSlowLink(current.store, slow ? 'noticed' : 'no')
   }
@@ -379,18 +379,4 @@ const noServers: Omit<Watched, 'ascii' | 'theme'> = {
   panel: null,
   readOnly: false,
   thresholds: defaultThresholds,
-}
-
-/** What pgvigil costs this machine, as a share of one CPU over the last seconds, and its memory; anew every few seconds. Null at first. */
-function ownCost(): () => State['cost'] {
-  let before = { cpu: process.cpuUsage(), at: performance.now() }
-  let cost: State['cost'] = null
-  return () => {
-    const elapsedMs = performance.now() - before.at
-    if (elapsedMs < 5000) return cost
-    const { user, system } = process.cpuUsage(before.cpu)
-    before = { cpu: process.cpuUsage(), at: performance.now() }
-    cost = { cpu: (user + system) / 1000 / elapsedMs, residentBytes: process.memoryUsage.rss() }
-    return cost
-  }
 }

@@ -151,17 +151,34 @@ function moment(value: string | null | undefined): number | null {
   return Number.isNaN(ms) ? null : ms / 1000
 }
 
+// Every field by its name: objects that are spread from others take ten times as long to make, and to read.
 function row(session: Known, clock: number, xids: number): ActivityRow {
-  const { backendStart, xactStart, queryStart, stateChange, ...told } = session
+  const { backend_xmin } = session
   const age = (start: number | null) => (start === null ? null : clock - start)
   return {
-    ...told,
-    backend_age_seconds: age(backendStart),
-    xact_age_seconds: age(xactStart),
-    query_age_seconds: age(queryStart),
-    state_age_seconds: age(stateChange),
+    pid: session.pid,
+    leader_pid: session.leader_pid,
+    backend_type: session.backend_type,
+    datid: session.datid,
+    usesysid: session.usesysid,
+    application_name: session.application_name,
+    client_addr: session.client_addr,
+    client_port: session.client_port,
+    backend_start: session.backend_start,
+    query_start: session.query_start,
+    state: session.state,
+    wait_event_type: session.wait_event_type,
+    wait_event: session.wait_event,
+    backend_age_seconds: age(session.backendStart),
+    xact_age_seconds: age(session.xactStart),
+    query_age_seconds: age(session.queryStart),
+    state_age_seconds: age(session.stateChange),
+    backend_xid: session.backend_xid,
+    backend_xmin,
     // In the arithmetic of xids, which wrap around: what age() says of it.
-    backend_xmin_age: told.backend_xmin === null ? null : Number(BigInt.asIntN(32, BigInt(xids) + 3n - told.backend_xmin)),
+    backend_xmin_age: backend_xmin === null ? null : Number(BigInt.asIntN(32, BigInt(xids) + 3n - backend_xmin)),
+    query_id: session.query_id,
+    query: session.query,
   }
 }
 

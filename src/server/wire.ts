@@ -35,13 +35,14 @@ export type Wire = {
   readonly parameters: Readonly<Record<string, string>>
   /**
    * Runs one text; the deadline null waits for as long as it takes. With `apart` (a BEGIN and settings) the statement is a transaction of its
-   * own, after which nothing of the settings is left. Throws ServerError only.
+   * own, after which nothing of the settings is left. With a `name` the server keeps the text (and its plan) under it for the next time. Throws ServerError only.
    */
   run(
     text: string,
     values: readonly (string | number)[],
     deadlineMs: number | null,
     apart?: readonly string[] | null,
+    name?: string | null,
   ): Promise<WireRow[]>
   /** pg_backend_pid(), and whether that backend is ours alone: false behind a pooler, where a SET would stay with whoever comes next. */
   backend(deadlineMs: number): Promise<{ readonly pid: number; readonly ours: boolean }>
@@ -91,15 +92,15 @@ export async function openWire(target: Target, deadlineMs: number, listeners: Wi
   }
   /** One statement after the other, so that each has its deadline to itself. */
   let before: Promise<unknown> = Promise.resolve()
-  const run: Wire['run'] = (text, values, deadline, apart = null) => {
-    const mine = before.then(() => runNow(text, values, deadline, apart))
+  const run: Wire['run'] = (text, values, deadline, apart = null, name = null) => {
+    const mine = before.then(() => runNow(text, values, deadline, apart, name))
     before = mine.catch(() => {})
     return mine
   }
-  async function runNow(...[text, values, deadline, apart]: Parameters<Wire['run']>): Promise<WireRow[]> {
+  async function runNow(...[text, values, deadline, apart, name]: Parameters<Wire['run']>): Promise<WireRow[]> {
     if (closed) throw new ServerError('lost', 'the connection is closed', unsent)
     try {
-      const answer = apart ? sendApart(client, text, values, apart) : send(client, text, values)
+      const answer = apart ? sendApart(client, text, values, apart) : send(client, text, values, name)
       return await (deadline === null ? answer : withDeadline(answer, deadline))
     } catch (error) {
       if (error instanceof Silence) {
@@ -150,10 +151,14 @@ async function sendApart(client: Client, text: string, values: readonly (string 
 }
 
 /** Without values the simple protocol is used: the only one that PgBouncer's console understands. */
-async function send(client: Client, text: string, values: readonly (string | number)[]): Promise<WireRow[]> {
-  const result = await client.query(
-    values.length > 0 ? { text, values: [...values], types: textOnly } : { text, types: textOnly },
-  )
+async function send(
+  client: Client,
+  text: string,
+  values: readonly (string | number)[],
+  name: string | null = null,
+): Promise<WireRow[]> {
+  const query = { text, types: textOnly, ...(name === null ? {} : { name }) }
+  const result = await client.query(values.length > 0 ? { ...query, values: [...values] } : query)
   return Array.isArray(result) ? [] : result.rows
 }
 

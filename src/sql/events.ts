@@ -19,7 +19,7 @@ export type SlotStateRow = RowOf<typeof slotStates>
 
 /**
  * Whether a smart stop waits for sessions to end: sessions that are there go on as if nothing were, so only the postmaster's file tells (ready,
- * standby, starting, stopping). `others`: client sessions it waits for besides ours.
+ * standby, starting, stopping). `others`: client sessions it waits for besides ours; 0, and not counted, while nothing stops.
  */
 export const shutdown = query({
   id: 'shutdown',
@@ -31,9 +31,10 @@ export const shutdown = query({
     {
       from: 130000,
       text: `
-SELECT btrim(split_part(pg_read_file('postmaster.pid'), E'\\n', 8)) AS status,
-       (SELECT count(*) FROM pg_stat_get_activity(NULL)
-         WHERE backend_type = 'client backend' AND application_name IS DISTINCT FROM current_setting('application_name'))::int AS others`,
+SELECT status,
+       CASE WHEN status = 'stopping' THEN (SELECT count(*) FROM pg_stat_get_activity(NULL)
+         WHERE backend_type = 'client backend' AND application_name IS DISTINCT FROM current_setting('application_name'))::int ELSE 0 END AS others
+  FROM (SELECT btrim(split_part(pg_read_file('postmaster.pid'), E'\\n', 8)) AS status) f`,
     },
   ],
 })

@@ -10,11 +10,6 @@ export type Canvas = {
   forget(): void
 }
 
-export type CanvasOptions = {
-  /** The terminal erases with the background that is set (bce): not within `screen`. */
-  readonly erasesInColour: boolean
-}
-
 /** The cells of a row: a character each ('' behind a wide one), and its look as SGR parameters ('' for none). */
 type Row = { readonly painted: string; readonly characters: readonly string[]; readonly looks: readonly string[] }
 /** Cells beside each other, in one look. */
@@ -25,14 +20,14 @@ type Place = { readonly row: number; readonly column: number } | null
 const together = { begin: '\u001b[?2026h', end: '\u001b[?2026l' }
 /** Cursor away, look reset, everything cleared. */
 const wipe = '\u001b[?25l\u001b[0m\u001b[H\u001b[2J'
-/** Characters that a terminal takes at one go. */
-const longChange = 4000
+/** Characters that come in one piece nearly always: a terminal that draws at once what it gets shows no half of a line. */
+const longChange = 2000
 /** So many unchanged cells are cheaper written again than passed over. */
 const bridge = 3
-/** So many blanks are cheaper erased than written. */
+/** So many blanks are cheaper erased than written; not in colour, since not every terminal erases with the background that is set. */
 const longBlank = / {12,}/g
 
-export function createCanvas({ erasesInColour }: CanvasOptions): Canvas {
+export function createCanvas(): Canvas {
   let shown: Row[] | null = null
   let shownColumns = 0
   return {
@@ -49,10 +44,10 @@ export function createCanvas({ erasesInColour }: CanvasOptions): Canvas {
       if (runs.length === 0) return anew ? wipe : ''
       // Each order is the shortest for some picture: rows as they stand, one look after the other, or columns of figures downwards.
       // What is long may come in pieces, and is written as it is read.
-      let change = written(runs, columns, erasesInColour)
+      let change = written(runs, columns)
       if (runs.length > 2 && change.length < longChange) {
         for (const order of [byLook, byColumn]) {
-          const other = written(runs.toSorted(order), columns, erasesInColour)
+          const other = written(runs.toSorted(order), columns)
           if (other.length < change.length) change = other
         }
       }
@@ -142,7 +137,7 @@ function changes(before: Row, now: Row, row: number): readonly Run[] {
   const differs = (i: number) => characters[i] !== before.characters[i] || looks[i] !== before.looks[i]
   const runs: Run[] = []
   const columns = characters.length
-  // What is blank to the right edge is erased at one go.
+  // What is blank to the right edge is erased at one go, and never written: a terminal copies what was written.
   let blankFrom = columns
   while (blankFrom > 0 && characters[blankFrom - 1] === ' ' && looks[blankFrom - 1] === '') blankFrom--
   let i = 0
@@ -151,19 +146,16 @@ function changes(before: Row, now: Row, row: number): readonly Run[] {
       i++
       continue
     }
-    if (i >= blankFrom && columns - i > bridge) {
-      runs.push({ row, column: i, text: ' '.repeat(columns - i), cells: columns - i, look: '' })
+    if (i >= blankFrom) {
+      const cells = columns - blankFrom
+      runs.push({ row, column: blankFrom, text: ' '.repeat(cells), cells, look: '' })
       break
     }
     let start = i
     while (start > 0 && characters[start] === '') start--
     const look = looks[start]!
     let end = i + 1
-    for (
-      let ahead = end;
-      ahead < (i < blankFrom ? blankFrom : columns) && looks[ahead] === look && ahead - end <= bridge;
-      ahead++
-    ) {
+    for (let ahead = end; ahead < blankFrom && looks[ahead] === look && ahead - end <= bridge; ahead++) {
       if (differs(ahead) || characters[ahead] === '') end = ahead + 1
     }
     runs.push({ row, column: start, text: characters.slice(start, end).join(''), cells: end - start, look })
@@ -172,7 +164,7 @@ function changes(before: Row, now: Row, row: number): readonly Run[] {
   return runs
 }
 
-function written(runs: readonly Run[], columns: number, erasesInColour: boolean): string {
+function written(runs: readonly Run[], columns: number): string {
   let out = ''
   let look = ''
   let place: Place = null
@@ -182,13 +174,12 @@ function written(runs: readonly Run[], columns: number, erasesInColour: boolean)
     look = run.look
     const end = run.column + run.cells
     const blank = look === '' && run.text.trimEnd() === ''
-    if (blank && end === columns && run.cells > bridge) {
+    if (blank && end === columns) {
       out += '\u001b[K'
       place = { row: run.row, column: run.column }
       continue
     }
-    const erasable = look === '' || (erasesInColour && !look.split(';').includes('7'))
-    out += erasable ? run.text.replace(longBlank, blanks => `\u001b[${blanks.length}X\u001b[${blanks.length}C`) : run.text
+    out += look === '' ? run.text.replace(longBlank, blanks => `\u001b[${blanks.length}X\u001b[${blanks.length}C`) : run.text
     // At the right edge the cursor hangs over; behind characters that terminals may count otherwise it is known less well.
     place = end >= columns || run.text.length !== run.cells ? null : { row: run.row, column: end }
   }

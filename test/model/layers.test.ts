@@ -111,6 +111,7 @@ const rules: Readonly<Record<string, Rule>> = {
     types: ['src/store/state.ts'],
     packages: [],
   },
+  'src/own-cost.ts': { may: [], types: ['src/store/state.ts'], packages: [node] },
   'src/glass.ts': { may: ['src/ui/canvas.ts'], packages: [node] },
   'src/audit.ts': { may: ['src/model/'], types: ['src/config/', 'src/store/state.ts'], packages: [node] },
   'src/trail.ts': { may: ['src/audit.ts', 'src/config/machine.ts', 'src/model/'], packages: [node] },
