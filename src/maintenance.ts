@@ -1,8 +1,8 @@
 // `pgvigil check --before-maintenance` and `--after-maintenance`: which checks belong to a window, and the file that is kept in between.
 
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { stateFolder } from './audit.ts'
+import { makeFolder, stateFolder } from './audit.ts'
 import type { Baseline } from './checks/baseline.ts'
 import type { Env, Machine } from './config/machine.ts'
 import { jsonText } from './model/json.ts'
@@ -57,7 +57,7 @@ export function baselinePath(cluster: string, env: Env, machine: Pick<Machine, '
 /** Null, or why it could not be saved. Nobody else may read it: it tells all settings. */
 export function saveBaseline(path: string, baseline: Baseline): string | null {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    makeFolder(dirname(path))
     writeFileSync(`${path}.new`, `${jsonText(baseline, 2)}\n`, { mode: 0o600 })
     renameSync(`${path}.new`, path)
     return null

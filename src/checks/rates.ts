@@ -74,6 +74,9 @@ const deadlocks: Check = {
   },
 }
 
+/** So few between two samples are chance, whatever that makes for a minute. */
+const fewRollbacks = 5
+
 /** Below this share of all transactions rollbacks are usual. */
 const usualRollbacks = 0.1
 
@@ -92,7 +95,8 @@ const rollbacks: Check = {
     const done = told.databases.reduce((total, { of }) => total + of('xact_commit'), 0) + told.sum
     const share = done === 0 ? 0 : told.sum / done
     const say = `${compact(told.figure)} a minute, ${percent(share)} of all transactions`
-    const level = share < usualRollbacks ? 'ok' : levelOf(told.figure, state.settings.thresholds, rollbacks)
+    const level =
+      share < usualRollbacks || told.sum < fewRollbacks ? 'ok' : levelOf(told.figure, state.settings.thresholds, rollbacks)
     if (level === 'ok' || !told.most) return [{ level: 'ok', figure: told.figure, say }]
     return [
       {

@@ -22,9 +22,16 @@ const levels: Partial<Record<Link['word'], Level>> = { LIVE: 'ok', DENIED: 'unkn
 
 const remedies: Partial<Record<Link['word'], string>> = {
   DENIED: 'see to the user, the password, the database and pg_hba.conf (tried again every 30 s)',
-  FULL: 'end idle sessions; on 16 or later GRANT pg_use_reserved_connections to the monitoring role',
+  FULL: 'end idle sessions; on 16 or later set reserved_connections (restart) and GRANT pg_use_reserved_connections to the monitoring role',
   DOWN: 'start the server, or see to the way there',
   STALE: 'look at the server: it has stopped answering',
+}
+
+function remedyOf({ word, why }: Link): string | undefined {
+  if (word === 'DENIED' && /no host named/.test(why ?? '')) return 'see to the name of the host, and to the name servers'
+  if (word === 'DOWN' && /no answer within/.test(why ?? ''))
+    return 'look at the server: it hangs, a catalog is locked, or packets are lost on the way'
+  return remedies[word]
 }
 
 const connectivity: Check = {
@@ -39,7 +46,7 @@ const connectivity: Check = {
     const link = linkOf(server, now, state.settings.intervalMs)
     const level = levels[link.word] ?? 'critical'
     if (level === 'ok') return [{ level, say: `answers: ${whatItIs(server)}` }]
-    const remedy = remedies[link.word]
+    const remedy = remedyOf(link)
     return [
       {
         level,
@@ -53,12 +60,14 @@ const connectivity: Check = {
 }
 
 /** The server's own words may be long: what would help must not be cut off behind them. */
-function stateWords({ word, why }: Link, { user }: ServerState): string {
+function stateWords({ word, why }: Link, { user, facts }: ServerState): string {
   const said = why ?? 'no answer'
   // The limit of a role or of a database is no matter of reserved connections.
   const limited = /for (role|database) /.exec(said)?.[1]
+  if (word === 'FULL' && facts?.superuser) return `is FULL: ${said}: end sessions that nobody needs`
   if (word === 'FULL' && limited) return `is FULL: ${said}: raise the CONNECTION LIMIT of the ${limited}`
-  if (word === 'FULL') return `is FULL: GRANT pg_use_reserved_connections TO ${drawable(sqlName(user))} (16 or later); ${said}`
+  if (word === 'FULL')
+    return `is FULL: GRANT pg_use_reserved_connections TO ${drawable(sqlName(user))} (16 or later, with reserved_connections > 0); ${said}`
   return `is ${word}: ${said}`
 }
 

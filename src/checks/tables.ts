@@ -1,7 +1,7 @@
 // Tables and indexes: what VACUUM and ANALYZE have left, how old the oldest rows are, indexes that are broken or for nothing.
 
 import { bytes, compact, count, duration, percent } from '../model/format.ts'
-import { type IndexPaneRow, isInvalid } from '../model/indexes.ts'
+import { type IndexPaneRow, isInvalid, isLeftover } from '../model/indexes.ts'
 import type { TablePaneRow } from '../model/tables.ts'
 import { drawable, short } from '../model/untrusted.ts'
 import * as relations from '../relations.ts'
@@ -213,7 +213,8 @@ const invalid: Check = {
         level: 'warning',
         figure: rows.length,
         say: `${plural(rows.length, 'index', 'indexes')} invalid: ${some(rows.map(nameOf))}`,
-        remedy: `DROP INDEX CONCURRENTLY ${drawable(first.qualified)}; or REINDEX INDEX CONCURRENTLY it`,
+        // Beside what a REINDEX has left stands the index it was made for.
+        remedy: `DROP INDEX CONCURRENTLY ${drawable(first.qualified)};${isLeftover(first) ? '' : ' or REINDEX INDEX CONCURRENTLY it'}`,
         leadsTo: indexPlace(first),
       },
     ]

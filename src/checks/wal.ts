@@ -23,7 +23,7 @@ const forced: Check = {
     const row = rowsOf(state, server.id, checkpoints)[0]
     const all = row ? Number(row.timed + row.requested) : 0
     const figure = row && all > 0 ? (Number(row.requested) / all) * 100 : 0
-    const say = `${count(row?.requested)} of ${count(all)} were forced${row?.stats_age_seconds ? ` in ${duration(row.stats_age_seconds)}` : ''}`
+    const say = `${count(row?.requested)} of ${count(all)} were requested, by WAL or by hand${row?.stats_age_seconds ? ` in ${duration(row.stats_age_seconds)}` : ''}`
     if (all < fewCheckpoints) return [{ level: 'ok', figure, say: `${say}: too few to tell` }]
     const level = levelOf(figure, state.settings.thresholds, forced)
     return [
