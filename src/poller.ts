@@ -14,6 +14,7 @@ import { showConfig, showVersion } from './sql/pgbouncer.ts'
 import { pickVariant, type Query, type Untrusted } from './sql/query.ts'
 import { facts as factsQuery } from './sql/server.ts'
 import type { Link, ServerFacts, SourceEvent, Want } from './store/state.ts'
+import { createTurns, withoutValues } from './turns.ts'
 
 export type PollerOptions = {
   readonly servers: readonly { readonly id: string; readonly target: Target }[]
@@ -46,10 +47,6 @@ const quickEverySeconds = 5
 const lendMs = longestStatementMs + 3000
 /** A server that answers, but slower than its bound, is given more time: so many times its bound at the most. */
 const mostPatience = 4
-/** Each row whose detail was opened is a want of its own: they are not kept for ever. */
-const rememberedWants = 500
-/** What has waited for a lock in vain is not asked again for so long: what needs no lock must not wait behind it at each tick. Milliseconds. */
-const lockedPauseMs = 2000
 /** In steady state a server is asked no more statements from one tick to the next, and one besides those of the tick. */
 const statementsATick = 3
 /** After a refusal of several statements as one each is asked by itself for so long. Milliseconds. */
@@ -86,11 +83,8 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   let facts: ServerFacts | null = null
   let stopped = false
   let wake: (() => void) | null = null
-  // When each want was last begun, by query and values: what says whether it is due.
-  const begunAt = new Map<string, number>()
+  const turns = createTurns(options.intervalMs)
   let link: Link = { state: 'connecting', word: 'CONNECTING', since: Date.now(), why: null }
-  // Wants that met a lock, and until when they are not asked again.
-  const heldBackUntil = new Map<string, number>()
   // Rounds of `forEach` queries that are not through yet, by query.
   const rounds = new Map<
     string,
@@ -143,8 +137,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
         return false
       }
       session = opened
-      begunAt.clear()
-      heldBackUntil.clear()
+      turns.forget(true)
       rounds.clear()
       apartUntil = 0
       await readFacts()
@@ -168,7 +161,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
 
   async function readFacts(): Promise<void> {
     const [current, bounds] = [session as Session, answerMs()]
-    begunAt.set(factsQuery.id, Date.now())
+    turns.began(withoutValues(factsQuery))
     askedByTick++
     if (target.kind === 'pgbouncer') {
       // A console that refuses one of these can still be asked for its pools.
@@ -190,7 +183,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
 
   async function tick(): Promise<void> {
     askedByTick = 0
-    if (target.kind === 'postgres' && due(factsQuery, factsQuery.id)) {
+    if (target.kind === 'postgres' && turns.due(withoutValues(factsQuery))) {
       try {
         await readFacts()
       } catch (error) {
@@ -211,10 +204,10 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   async function betweenTicks(until: () => number, poked = false): Promise<void> {
     let mayAsk = poked ? Number.POSITIVE_INFINITY : Math.max(1, statementsATick - askedByTick)
     for (const want of options.wanted(id)) {
-      if (want.query.every === 'tick' || !due(want.query, keyOf(want))) continue
+      if (want.query.every === 'tick' || !turns.due(want)) continue
       if (stopped || (Date.now() >= until() && !want.query.forEach)) return
       // What is asked again takes its turn; what is asked for the first time, or after a key, is waited for.
-      if (begunAt.has(keyOf(want)) && !want.query.forEach && mayAsk-- <= 0) continue
+      if (turns.asked(want) && !want.query.forEach && mayAsk-- <= 0) continue
       if (!want.query.forEach) {
         take(want)
         await readWant(want)
@@ -222,25 +215,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
     }
   }
 
-  const keyOf = (want: Want) => `${want.query.id} ${want.params.join(' ')}`
-
-  /** True when it is due, and then it counts as asked. */
-  function take(want: Want): boolean {
-    const key = keyOf(want)
-    if (stopped || !due(want.query, key)) return false
-    if (begunAt.size > rememberedWants) begunAt.clear()
-    begunAt.set(key, Date.now())
-    return true
-  }
-
-  function due(query: Query, key: string): boolean {
-    if (Date.now() < (heldBackUntil.get(key) ?? 0)) return false
-    const last = begunAt.get(key)
-    if (last === undefined) return true
-    // A poke comes between two ticks: what was asked within this interval is not asked again.
-    const paceMs = query.every === 'tick' ? options.intervalMs() * 0.9 : query.every * 1000 - 50
-    return Date.now() - last >= paceMs
-  }
+  const take = (want: Want) => !stopped && turns.take(want)
 
   /** What can be asked in one statement with others. */
   function partOf({ query, params }: Want): readonly Part[] {
@@ -278,7 +253,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
       if (query.id === shutdown.id) leaveLast(result.rows[0] as ShutdownRow | undefined)
     } catch (error) {
       refusedOrThrow(query, error)
-      if ((error as ServerError).code === lockNotAvailable) heldBackUntil.set(keyOf(want), Date.now() + lockedPauseMs)
+      if ((error as ServerError).code === lockNotAvailable) turns.metLock(want)
     }
   }
 
@@ -421,7 +396,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   return {
     poke: () => wake?.(),
     again: () => {
-      begunAt.clear()
+      turns.forget()
       wake?.()
     },
     session: () => session,
