@@ -68,6 +68,24 @@ export const mostEvents = 1000
 const folding: readonly EventKind[] = ['terminated', 'lost']
 /** Within this time of each other they are one event. Milliseconds. */
 const foldMs = 600_000
+/** What goes and comes again: from the third time on it is counted, by turns too. */
+const repeating: readonly EventKind[] = [
+  'reload',
+  'silent',
+  'back',
+  'paused',
+  'resumed',
+  'disabled',
+  'enabled',
+  'receiver-lost',
+  'receiver-back',
+  'replay-paused',
+  'replay-resumed',
+]
+const unfolded = 2
+
+/** What a server words at length is cut. Code points. */
+const longest = { say: 300, detail: 2000 }
 
 /** The list with new events in their place: oldest first, `told` being how many were told before. */
 export function eventsWith(events: readonly Event[], given: readonly NewEvent[], told: number): readonly Event[] {
@@ -76,8 +94,10 @@ export function eventsWith(events: readonly Event[], given: readonly NewEvent[],
   return list.slice(-mostEvents)
 }
 
-function withOne(events: readonly Event[], { detail = null, ...exact }: NewEvent, id: number): readonly Event[] {
-  const given = { ...exact, at: Math.round(exact.at) }
+function withOne(events: readonly Event[], exact: NewEvent, id: number): readonly Event[] {
+  const given = { ...exact, at: Math.round(exact.at), say: cut(exact.say, longest.say) }
+  // What is said already is not said again.
+  const detail = exact.detail && !given.say.includes(exact.detail) ? cut(exact.detail, longest.detail) : null
   const last = events.findLast(({ server }) => server === given.server)
   const same = last?.kind === given.kind && (given.kind === 'lost' || last.say === given.say)
   if (last && same && folding.includes(given.kind) && given.at - last.at < foldMs) {
@@ -87,7 +107,39 @@ function withOne(events: readonly Event[], { detail = null, ...exact }: NewEvent
       again,
     )
   }
+  const before = repeatsOf(events, given)
+  const times = before.reduce((sum, event) => sum + event.times, 0)
+  const [first, latest] = [before.at(-1), before[0]]
+  if (first && latest && times >= unfolded) {
+    const again: Event = { ...latest, ...given, detail, times: times + 1, since: first.since }
+    return placed(
+      events.filter(event => !before.includes(event)),
+      again,
+    )
+  }
   return placed(events, { ...given, detail, id, times: 1, since: given.at })
+}
+
+/** Newest first: the same as this in the run of its server that it goes on with, in which nothing but such things came and went. */
+function repeatsOf(events: readonly Event[], given: NewEvent): readonly Event[] {
+  if (!repeating.includes(given.kind)) return []
+  const found: Event[] = []
+  let { at } = given
+  for (const event of events.toReversed()) {
+    if (event.server !== given.server) continue
+    if (!repeating.includes(event.kind) || at - event.at >= foldMs) break
+    if (topicOf(event) === topicOf(given)) found.push(event)
+    at = event.at
+  }
+  return found
+}
+
+/** How long it took differs each time. */
+const topicOf = ({ kind, say }: NewEvent) => `${kind} ${say.replace(/ after (less than )?\d[\ddhms.]*( s)?(?=,|$)/, '')}`
+
+function cut(text: string, most: number): string {
+  const points = text.length > most ? [...text] : []
+  return points.length > most ? `${points.slice(0, most - 1).join('')}…` : text
 }
 
 /** What is understood only later has its place where it happened. */

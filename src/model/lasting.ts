@@ -7,7 +7,7 @@ import type { PulseRow } from '../sql/server.ts'
 import type { EventKind, EventLevel, NewEvent } from './event.ts'
 import type { Link } from './link.ts'
 import { inWords } from './outage.ts'
-import { seenMarks } from './pooler.ts'
+import { allPaused, seenMarks } from './pooler.ts'
 import { drawable, is, untrusted } from './untrusted.ts'
 
 type Told = { readonly at: number; readonly rows: readonly Readonly<Record<string, unknown>>[] }
@@ -80,7 +80,7 @@ export function lastingEvents(before: Lasting, after: Lasting, at: number): read
   // A standby that was promoted has neither receiver nor pause, and neither has ended.
   if (was === now || before.role !== after.role) return []
   const began = Object.keys(now).filter(mark => !(mark in was) && isKnown(before, mark))
-  const ended = Object.keys(was).filter(mark => !(mark in now))
+  const ended = Object.keys(was).filter(mark => !(mark in now) && !isForgotten(before, after, mark))
   const since = (mark: string, marks: Lasting['firstSeen']) => marks[mark === receiverLost ? receiverDown : mark] as number
   const until = (mark: string) => (mark === receiverLost ? receiverSince(after, at) : at)
   return [
@@ -90,6 +90,11 @@ export function lastingEvents(before: Lasting, after: Lasting, at: number): read
       return told(ending(mark, (end - since(mark, was)) / 1000), { server: after.id, at: end })
     }),
   ]
+}
+
+/** A PgBouncer that is started anew has forgotten its pauses, so that what was told on another connection was ended by nobody that we know of. */
+function isForgotten(before: Lasting, { kind, link }: Lasting, mark: string): boolean {
+  return kind === 'pgbouncer' && (before.readings[toldBy(mark)]?.sample?.at ?? 0) < link.since
 }
 
 /** When the receiver that is there now was seen first, as far as the last two looks tell. */
@@ -105,15 +110,17 @@ const told = (say: Say | null, place: Pick<NewEvent, 'server' | 'at'>): readonly
 function isKnown({ readings }: Lasting, mark: string): boolean {
   // At the first look without one there was a look before it, or nobody knows when it went.
   if (mark === receiverLost) return Boolean(readings.receiver?.previous)
-  const ofPooler = mark === 'suspended' || mark === 'paused:*' ? 'showState' : 'showDatabases'
-  return Boolean(readings[mark === stopping || mark === replayPaused ? 'pulse' : ofPooler]?.sample)
+  return Boolean(readings[mark === stopping || mark === replayPaused ? 'pulse' : toldBy(mark)]?.sample)
 }
+
+/** The query of a PgBouncer that a mark comes from. */
+const toldBy = (mark: string) => (mark === 'suspended' || mark === allPaused ? 'showState' : 'showDatabases')
 
 /** What a mark of a PgBouncer's database is about: `paused:app`. */
 function ofDatabase(mark: string): { readonly what: string; readonly name: string } {
   const colon = mark.indexOf(':')
   const name = mark.slice(colon + 1)
-  return { what: mark.slice(0, colon), name: mark === 'paused:*' ? 'everything' : drawable(untrusted(name)) }
+  return { what: mark.slice(0, colon), name: mark === allPaused ? 'everything' : drawable(untrusted(name)) }
 }
 
 function beginning(mark: string, server: Lasting): Say | null {

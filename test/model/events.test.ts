@@ -605,6 +605,29 @@ const stories: readonly (readonly [string, Story, readonly (readonly unknown[])[
     ],
   ],
   [
+    'a PgBouncer killed while it was paused: nobody resumed it',
+    c => {
+      const paused = (seconds: number, on: boolean) => {
+        c.hear(seconds, showDatabases, [{ name: 'shop', paused: on ? 1 : 0, disabled: on ? 1 : 0 }], 'p')
+        c.hear(seconds, showStats, [{ database: 'shop', total_query_count: on ? 9n : 0n }], 'p')
+        c.hear(seconds, showState, [{ key: 'paused', value: on ? 'yes' : 'no' }], 'p')
+      }
+      c.link(0, 'LIVE', null, null, 'p')
+      paused(1, false)
+      paused(2, true)
+      c.link(10, 'CONNECTING', null, 'Connection terminated unexpectedly', 'p')
+      c.link(10.5, 'LIVE', null, null, 'p')
+      paused(10.6, false)
+      paused(11, false)
+    },
+    [
+      [2, 'p', 'paused', 'shop paused'],
+      [2, 'p', 'disabled', 'shop disabled'],
+      [2, 'p', 'paused', 'everything paused'],
+      [10.5, 'p', 'restart', 'restarted, away for 0.5 s'],
+    ],
+  ],
+  [
     'a PgBouncer that loses a database has not been restarted',
     c => {
       const stats = (seconds: number, rows: readonly Row[]) => c.hear(seconds, showStats, rows, 'p')
@@ -893,6 +916,61 @@ describe('the list', () => {
     const ended = { kind: 'terminated', say: 'ended' } as const
     const events = eventsWith([], [event(0, ended), event(600_000, ended), event(600_001, ended)], 0)
     expect(events.map(({ times }) => times)).toEqual([1, 2])
+  })
+
+  test('what repeats is counted from the third time on, by turns too; something else between begins anew', () => {
+    const say = (list: readonly Event[], kind: NewEvent['kind'], words: string, at: number) =>
+      eventsWith(list, [event(at, { kind, say: words })], list.length)
+    let list: readonly Event[] = []
+    for (let n = 0; n < 400; n++) {
+      list = say(list, 'silent', 'no answer within 1.5 s', n * 1000)
+      list = say(list, 'back', `answers again after ${n + 1} s`, n * 1000 + 500)
+      if (n === 1) expect(list.map(({ times }) => times)).toEqual([1, 1, 1, 1])
+    }
+    expect(list.map(({ kind, times, since, at }) => [kind, times, since, at])).toEqual([
+      ['silent', 400, 0, 399_000],
+      ['back', 400, 500, 399_500],
+    ])
+    list = say(list, 'crash', 'crashed', 400_000)
+    list = say(list, 'silent', 'no answer within 1.5 s', 401_000)
+    expect(list.map(({ kind, times }) => [kind, times])).toEqual([
+      ['silent', 400],
+      ['back', 400],
+      ['crash', 1],
+      ['silent', 1],
+    ])
+    let reloads: readonly Event[] = []
+    for (let n = 0; n < 100; n++) reloads = say(reloads, 'reload', 'configuration reloaded', n * 10)
+    expect(reloads.map(sayOf)).toEqual(['configuration reloaded, 100 times since 00:00:00'])
+    let pauses: readonly Event[] = []
+    for (let n = 0; n < 50; n++) {
+      for (const name of ['shop', 'crm']) {
+        pauses = say(pauses, 'paused', `${name} paused`, n * 10)
+        pauses = say(pauses, 'resumed', `${name} resumed after ${n}.0 s`, n * 10 + 5)
+      }
+    }
+    expect(pauses.map(sayOf)).toEqual([
+      'shop paused, 50 times since 00:00:00',
+      'crm paused, 50 times since 00:00:00',
+      'shop resumed after 49.0 s, 50 times since 00:00:00',
+      'crm resumed after 49.0 s, 50 times since 00:00:00',
+    ])
+  })
+
+  test('long words are cut between code points, and a detail that says nothing more is left out', () => {
+    const long = '😀'.repeat(5000)
+    const [one, same, more] = eventsWith(
+      [],
+      [
+        event(1, { say: `down: ${long}`, detail: long }),
+        event(2, { say: 'down: refused', detail: 'refused' }),
+        event(3, { say: 'down: refused', detail: 'ended; refused' }),
+      ],
+      0,
+    )
+    expect([[...one!.say].length, [...one!.detail!].length]).toEqual([300, 2000])
+    expect([one!.say.at(-1), one!.detail!.isWellFormed(), one!.say.isWellFormed()]).toEqual(['…', true, true])
+    expect([same!.detail, more!.detail]).toEqual([null, 'ended; refused'])
   })
 
   test('a held picture shows what had happened until then', () => {

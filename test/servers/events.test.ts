@@ -33,12 +33,12 @@ function monitor(given: { readonly servers?: readonly string[]; readonly pgbounc
   return {
     state,
     word,
-    /** From now on only what happens now. */
+    /** From now on only what happens now, even if it is counted with what was before. */
     begin: () => {
-      from = Math.max(0, ...state().events.map(({ id }) => id))
+      from = Date.now()
     },
     events: (server?: string): readonly Event[] =>
-      state().events.filter(event => event.id > from && (server === undefined || event.server === server)),
+      state().events.filter(event => event.at >= from && (server === undefined || event.server === server)),
     live: (id: string) => until(`${id} LIVE`, () => word(id) === 'LIVE' && state().servers[id]?.outage === null),
     stop: () => poller.stop(),
   }
@@ -61,7 +61,6 @@ let both: ReturnType<typeof monitor>
 
 const idOf = (server: PostgresServer) => `127.0.0.1:${server.port}`
 const settings = { log_line_prefix: '%n ' }
-const freeSlot = (slot: string) => `select from pg_replication_slots where slot_name = '${slot}' and not active`
 const on = (server: PostgresServer, sql: string) => withClient({ port: server.port }, client => client.query(sql))
 
 /** When the newest line of the server's log with these words was written, epoch ms. */
@@ -243,7 +242,7 @@ describe('a primary', () => {
     const full = monitor({ servers: [`host=127.0.0.1 port=${primary.port} user=app dbname=postgres`] })
     await until('FULL', () => full.word(id) === 'FULL')
     expect(full.events()).toMatchObject([
-      { kind: 'full', level: 'critical', detail: expect.stringContaining('remaining connection slots') },
+      { kind: 'full', level: 'critical', say: expect.stringContaining('remaining connection slots'), detail: null },
     ])
     await Promise.all(sessions.map(session => session.end()))
     await full.live(id)
@@ -281,18 +280,26 @@ describe('a standby', () => {
   })
 
   test('has a receiver that its sender refuses, again and again: lost once, and back when it lasts', async () => {
-    await on(standby, `alter system set primary_slot_name = 'missing'`)
-    await on(standby, 'select pg_reload_conf()')
-    await until('lost', () => told(of()).includes('receiver-lost'))
-    // It is started anew at once or after five seconds (wal_retrieve_retry_interval): this sees two or three of them.
-    await new Promise(resolve => setTimeout(resolve, 12_000))
-    expect(told(of())).toEqual(['reload', 'receiver-lost'])
-    await on(primary, `select pg_create_physical_replication_slot('missing')`)
-    await until('back', () => told(of()).includes('receiver-back'))
-    await on(standby, `alter system set primary_slot_name = 'standby_slot'`)
-    await on(standby, 'select pg_reload_conf()')
-    await until('the slot is free', async () => (await on(primary, freeSlot('missing'))).rowCount)
-    await on(primary, `select pg_drop_replication_slot('missing')`)
+    const one = monitor({ servers: [standby.conninfo] })
+    try {
+      await one.live(idOf(standby))
+      await until('the receiver', () => one.state().servers[idOf(standby)]?.readings.receiver?.sample?.rows.length)
+      await on(standby, `alter system set primary_slot_name = 'missing'`)
+      await on(standby, 'select pg_reload_conf()')
+      await until('lost', () => told(one.events()).includes('receiver-lost'))
+      // It is started anew every five seconds (wal_retrieve_retry_interval): two or three times meanwhile.
+      await new Promise(resolve => setTimeout(resolve, 12_000))
+      expect(told(one.events())).toEqual(['reload', 'receiver-lost'])
+      await on(primary, `select pg_create_physical_replication_slot('missing')`)
+      await until('back', () => told(one.events()).includes('receiver-back'))
+      expect(told(one.events())).toEqual(['reload', 'receiver-lost', 'receiver-back'])
+    } finally {
+      one.stop()
+      await on(standby, `alter system set primary_slot_name = 'standby_slot'`)
+      await on(standby, 'select pg_reload_conf()')
+    }
+    const free = `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = 'missing' and not active`
+    await until('the slot to be free', async () => (await on(primary, free)).rowCount)
   })
 
   test('crashes: recovery took at most what we saw of it', async () => {
@@ -423,6 +430,14 @@ test.skipIf(!findPgbouncer())('a PgBouncer is paused, resumed and restarted', as
     const back = await until('back', () => one.events().find(({ kind }) => kind === 'back'))
     expect(told(one.events())).toEqual(['paused', 'resumed', 'down', 'back'])
     expect(back.say).toMatch(/^back after [\d.]+ s, restarted$/)
+    await say('PAUSE shop')
+    await until('paused again', () => told(one.events()).at(-1) === 'paused')
+    pooler.signal('SIGKILL')
+    await until('its end', () => !pooler.running())
+    pooler = await startPgbouncer({ ...options, port: pooler.port })
+    await until('back again', () => /^(back|restart|lost)$/.test(told(one.events()).at(-1) ?? ''))
+    await new Promise(resolve => setTimeout(resolve, 4 * intervalMs))
+    expect(told(one.events()).filter(kind => kind === 'resumed')).toHaveLength(1)
   } finally {
     one.stop()
     await pooler.stop()

@@ -34,7 +34,7 @@ it('0 shows what happens, newest first; any pane tells of it for some seconds; s
   await killBackend()
   // On the pane that is shown, whichever it is.
   await terminal.waitFor(
-    /\d\d:\d\d:\d\d 127\.0\.0\.1:\d+: server crashed|\d\d:\d\d:\d\d 127\.0\.0\.1:\d+: back, recovery took/,
+    /\d\d:\d\d:\d\d 127\.0\.0\.1:\d+: server crashed|\d\d:\d\d:\d\d 127\.0\.0\.1:\d+: crashed, back, recovery took/,
     2500,
   )
   terminal.write('0')
