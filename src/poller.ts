@@ -2,6 +2,7 @@
 // connect, then each interval ask what is wanted and due, one query after the other on one connection.
 
 import type { Target } from './config/conninfo.ts'
+import { leaveOut, lockNotAvailable, newRound, type Round } from './rounds.ts'
 import { factsFromRow, pgbouncerFacts } from './server/facts.ts'
 import { failureOf } from './server/failure.ts'
 import { lookAtFileSystems } from './server/file-systems.ts'
@@ -11,7 +12,7 @@ import { ServerError, type WireRow } from './server/wire.ts'
 import { type StorageRow, storage } from './sql/databases.ts'
 import { type ShutdownRow, shutdown } from './sql/events.ts'
 import { showConfig, showVersion } from './sql/pgbouncer.ts'
-import { pickVariant, type Query, type Untrusted } from './sql/query.ts'
+import { pickVariant, type Query } from './sql/query.ts'
 import { facts as factsQuery } from './sql/server.ts'
 import type { Link, ServerFacts, SourceEvent, Want } from './store/state.ts'
 import { createTurns, withoutValues } from './turns.ts'
@@ -51,8 +52,6 @@ const mostPatience = 4
 const statementsATick = 3
 /** After a refusal of several statements as one each is asked by itself for so long. Milliseconds. */
 const apartMs = 30_000
-/** SQLSTATE of a lock_timeout. */
-const lockNotAvailable = '55P03'
 // With the jitter never more than 5 s: so soon after a server is back it is LIVE.
 const retry = { firstMs: 250, capMs: 4000, jitter: 0.2, deniedMs: 30_000 }
 /** After sessions that were lost sooner than this the next one is waited for, the longer the more there were in a row. Milliseconds. */
@@ -86,17 +85,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
   const turns = createTurns(options.intervalMs)
   let link: Link = { state: 'connecting', word: 'CONNECTING', since: Date.now(), why: null }
   // Rounds of `forEach` queries that are not through yet, by query.
-  const rounds = new Map<
-    string,
-    {
-      keys: string[]
-      rows: Readonly<Record<string, unknown>>[]
-      skipped: { key: Untrusted; why: string; code: string | null }[]
-      tookMs: number
-      /** Keys whose run met a lock and is still to be done once more, or was. */
-      retried: Set<string>
-    }
-  >()
+  const rounds = new Map<string, Round>()
   /** SQLSTATE that the last session ended with. */
   let endedBy: string | null = null
   let patience = 1
@@ -308,13 +297,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
     if (text === null) return take(want)
     const objects = options.rows(id, over.id)
     if (!objects) return true
-    const round = rounds.get(query.id) ?? {
-      keys: objects.map(row => row[key] as string),
-      rows: [],
-      skipped: [],
-      tookMs: 0,
-      retried: new Set<string>(),
-    }
+    const round = rounds.get(query.id) ?? newRound(objects.map(row => row[key] as string))
     rounds.set(query.id, round)
     do {
       const value = round.keys.shift()
@@ -325,10 +308,7 @@ function serverLoop(id: string, target: Target, options: PollerOptions): Loop {
         round.tookMs += tookMs
       } catch (error) {
         if (!(error instanceof ServerError) || error.kind !== 'refused') throw error
-        if (retryLocked && error.code === lockNotAvailable && !round.retried.has(value)) {
-          round.retried.add(value)
-          round.keys.push(value)
-        } else round.skipped.push({ key: value as unknown as Untrusted, why: drawable(error.message), code: error.code })
+        leaveOut(round, value, drawable(error.message), error.code, retryLocked)
       }
     } while (!stopped && Date.now() < until())
     if (round.keys.length > 0) return false

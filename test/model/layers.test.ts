@@ -24,9 +24,10 @@ const rules: Readonly<Record<string, Rule>> = {
     types: ['src/config/', 'src/store/state.ts'],
     packages: [node, 'pg'],
   },
+  'src/rounds.ts': { may: [], types: ['src/sql/'], packages: [] },
   'src/turns.ts': { may: [], types: ['src/sql/', 'src/store/state.ts'], packages: [] },
   'src/poller.ts': {
-    may: ['src/server/', 'src/sql/', 'src/turns.ts'],
+    may: ['src/rounds.ts', 'src/server/', 'src/sql/', 'src/turns.ts'],
     types: ['src/model/', 'src/store/state.ts', 'src/config/'],
     packages: [],
   },
