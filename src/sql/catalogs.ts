@@ -2,6 +2,8 @@
 
 import { query, type RowOf } from './query.ts'
 
+const needed = ['pg_class', 'pg_attribute', 'pg_index', 'pg_namespace', 'pg_proc', 'pg_type', 'pg_roles', 'pg_database']
+
 /**
  * Looks into the catalogs that every new connection needs (pg_authid by its view, which any role may read). It has no rows; that it waits for a lock (55P03) is the news. Reading pg_locks for
  * that each time would cost a server with many locks far more.
@@ -14,7 +16,7 @@ export const catalogs = query({
   variants: [
     {
       from: 130000,
-      text: 'SELECT FROM pg_class, pg_attribute, pg_index, pg_namespace, pg_proc, pg_type, pg_roles, pg_database LIMIT 0',
+      text: needed.map(name => `SELECT FROM ${name} WHERE false`).join(' UNION ALL '),
     },
   ],
 })
