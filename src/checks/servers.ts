@@ -67,7 +67,7 @@ function stateWords({ word, why }: Link, { user, facts }: ServerState): string {
   if (word === 'FULL' && facts?.superuser) return `is FULL: ${said}: end sessions that nobody needs`
   if (word === 'FULL' && limited) return `is FULL: ${said}: raise the CONNECTION LIMIT of the ${limited}`
   if (word === 'FULL')
-    return `is FULL: GRANT pg_use_reserved_connections TO ${drawable(sqlName(user))} (16 or later, with reserved_connections > 0); ${said}`
+    return `is FULL: GRANT pg_use_reserved_connections TO ${drawable(sqlName(user))} (16+, reserved_connections > 0); ${said}`
   return `is ${word}: ${said}`
 }
 

@@ -249,7 +249,7 @@ describe('F12: connection slots', () => {
 
     const late = startMonitor([as('mon'), other.conninfo], { columns: 110 })
     await late.waitFor(/FULL .*remaining connection slots are reserved/)
-    await late.waitFor(/! \S+ is FULL: GRANT pg_use_reserved_connections TO mon \(16 or later, with reserved_connections > 0\)/)
+    await late.waitFor(/! \S+ is FULL: GRANT pg_use_reserved_connections TO mon \(16\+, reserved_connections > 0\)/)
     expect(wordOf(late, otherName)).toBe('LIVE')
     await quits(late)
     // Whoever has that right is let in.

@@ -119,7 +119,7 @@ describe('findings', () => {
     [link('STALE', 'stale', null), 'critical a is STALE: no answer'],
     [
       link('FULL', 'down', 'sorry, too many clients already'),
-      'critical a is FULL: GRANT pg_use_reserved_connections TO mon (16 or later, with reserved_connections > 0); sorry, too many clients already',
+      'critical a is FULL: GRANT pg_use_reserved_connections TO mon (16+, reserved_connections > 0); sorry, too many clients already',
     ],
   ])('a server that does not answer: %o', (given, say) => {
     expect(said(primary([beat({ waiting: 4 })], { link: given, user: 'mon', facts: null }))).toEqual([say])
