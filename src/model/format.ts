@@ -87,11 +87,16 @@ export function duration(seconds: Maybe<number>): string {
   return `${days}d${two(hours % 24)}h`
 }
 
-/** Seconds of a standby's lag: as a duration, but with tenths up to a minute, since the figure may already be an interval old. What is behind is never 0. */
+/** A duration, but for what is behind at all, which is never 0. */
+export function behind(seconds: Maybe<number>): string {
+  const value = known(seconds)
+  return value !== null && value > 0 && value < 0.1 ? '<0.1s' : duration(value)
+}
+
+/** Seconds of a standby's lag: as a duration, but with tenths up to a minute, since the figure may already be an interval old. */
 export function lag(seconds: Maybe<number>): string {
   const value = known(seconds)
-  if (value !== null && value > 0 && value < 0.1) return '<0.1s'
-  return value === null || value < 10 || value >= 60 ? duration(value) : `${(Math.floor(value * 10 + 1e-6) / 10).toFixed(1)}s`
+  return value === null || value < 10 || value >= 60 ? behind(value) : `${(Math.floor(value * 10 + 1e-6) / 10).toFixed(1)}s`
 }
 
 /** An age from milliseconds, in whole seconds: "0s", "7s", "4m12s". Below zero is "0s". */

@@ -1,6 +1,6 @@
 // The lines above the table: title, one line a server, the worst finding, the tabs.
 
-import { ageMs, byteRate, bytes, clock, duration, meter, percent, rate } from '../model/format.ts'
+import { ageMs, behind, byteRate, bytes, clock, duration, meter, percent, rate } from '../model/format.ts'
 import type { PoolerSummary } from '../model/pools.ts'
 import type { Thresholds } from '../model/thresholds.ts'
 import { drawable, fit, short, type Untrusted, width } from '../model/untrusted.ts'
@@ -124,7 +124,7 @@ function postgresSpans(f: PostgresFigures, columns: number, limits: Thresholds):
     const late = lagSeconds !== null && lagSeconds >= limits.lagSeconds
     out.push(
       span(
-        `lag ${lagIsUpperBound ? '≤' : lagIsLowerBound ? '≥' : ''}${duration(lagSeconds)} ${bytes(lagBytes)}  `,
+        `lag ${lagIsUpperBound ? '≤' : lagIsLowerBound ? '≥' : ''}${behind(lagSeconds)} ${bytes(lagBytes)}  `,
         late ? 'warning' : undefined,
       ),
     )
