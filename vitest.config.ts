@@ -35,7 +35,7 @@ export default defineConfig({
           hookTimeout: 180_000,
           fileParallelism: false,
           // Bounds of tenths of a second, on a machine that may be busy for a moment.
-          retry: 1,
+          retry: 2,
         },
       },
       {
